@@ -1,0 +1,47 @@
+"""Moves arrays between the suite's canonical axis order and an API's own."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.adapter import Layout
+from conformance.dtypes import Array
+from conformance.request import ConvTranspose, Request
+
+CANONICAL = {"x": "NC*", "y": "NC*", "b": "O"}
+
+
+def to_api(name: str, array: Array, request: Request, layout: Layout) -> Array:
+    """A fresh contiguous array in the API's order; ``name`` is x, w, b or y."""
+    canonical, own = _orders(name, request, layout)
+    return np.array(array.transpose(_axes(canonical, own, array.ndim)), order="C", copy=True)
+
+
+def from_api(name: str, array: Array, request: Request, layout: Layout) -> Array:
+    """The array in canonical order.
+
+    An array that does not have the rank that its name calls for stays as it is: its shape is
+    then evidence.
+    """
+    canonical, own = _orders(name, request, layout)
+    if array.ndim != (1 if name == "b" else request.rank + 2):
+        return array
+    return np.ascontiguousarray(array.transpose(_axes(own, canonical, array.ndim)))
+
+
+def _orders(name: str, request: Request, layout: Layout) -> tuple[str, str]:
+    if name == "w":
+        if isinstance(request, ConvTranspose):
+            return "IO*", layout.transposed_kernel
+        return "OI*", layout.kernel
+    return CANONICAL[name], "O" if name == "b" else layout.data
+
+
+def _axes(source: str, target: str, rank: int) -> tuple[int, ...]:
+    positions: dict[str, tuple[int, ...]] = {}
+    axis = 0
+    for letter in source:
+        width = rank - len(source) + 1 if letter == "*" else 1
+        positions[letter] = tuple(range(axis, axis + width))
+        axis += width
+    return tuple(axis for letter in target for axis in positions[letter])

@@ -1,0 +1,213 @@
+"""Requests: what one case asks of a framework, with every default and 'same' resolved.
+
+A request holds shapes and options, never data. Its layout is canonical: inputs are ``(N, C,
+*spatial)``, convolution kernels ``(O, C / groups, *window)``, transposed-convolution kernels
+``(C, O / groups, *window)``. Standard library only: requests travel to the workers as JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Union, get_args
+
+from conformance import geometry
+from conformance.geometry import Pair
+
+Op = Literal["conv", "conv_transpose", "max_pool", "avg_pool"]
+PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+PaddingWord = Literal["same", "same_lower", "valid", "explicit"]
+OPS: tuple[str, ...] = get_args(Op)
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Elements added before and after each spatial axis; negative ones crop.
+
+    ``pairs`` is what the request means, ``word`` how the case said it: an adapter may write the
+    framework's own word, and the meaning stays the suite's.
+    """
+
+    pairs: tuple[Pair, ...]
+    word: PaddingWord = "explicit"
+    mode: PaddingMode = "zeros"
+
+    @property
+    def symmetric(self) -> tuple[int, ...] | None:
+        """One number per axis, or None where the two sides differ."""
+        if any(low != high for low, high in self.pairs):
+            return None
+        return tuple(low for low, _ in self.pairs)
+
+    @property
+    def none(self) -> bool:
+        """Whether nothing is padded or cropped."""
+        return not any(low or high for low, high in self.pairs)
+
+    @property
+    def negative(self) -> bool:
+        """Whether some side is cropped."""
+        return any(low < 0 or high < 0 for low, high in self.pairs)
+
+    @property
+    def last_axis_first(self) -> tuple[int, ...]:
+        """Flat ``(low, high)`` pairs beginning with the last axis, as ``torch`` pads."""
+        return tuple(side for pair in reversed(self.pairs) for side in pair)
+
+
+@dataclass(frozen=True)
+class _Windowed:
+    """What convolution and pooling share: a window that slides over an input."""
+
+    input_shape: tuple[int, ...]
+    padding: Padding
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    dtype: str
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial axes."""
+        return len(self.input_shape) - 2
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """Sizes of the input's spatial axes."""
+        return self.input_shape[2:]
+
+    @property
+    def channels(self) -> int:
+        """Number of input channels."""
+        return self.input_shape[1]
+
+
+@dataclass(frozen=True)
+class Conv(_Windowed):
+    """Cross-correlation with a kernel of shape ``(O, C / groups, *window)``."""
+
+    kernel_shape: tuple[int, ...]
+    groups: int = 1
+    bias: bool = False
+    op: Op = "conv"
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """The kernel's spatial sizes."""
+        return self.kernel_shape[2:]
+
+    @property
+    def out_channels(self) -> int:
+        """Number of output channels."""
+        return self.kernel_shape[0]
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each input channel has kernels of its own."""
+        return self.groups == self.channels and self.groups > 1
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape ``(N, O, *positions)``."""
+        return (self.input_shape[0], self.out_channels, *_positions(self))
+
+
+@dataclass(frozen=True)
+class ConvTranspose(_Windowed):
+    """The adjoint of `Conv` with respect to its input; kernel ``(C, O / groups, *window)``."""
+
+    kernel_shape: tuple[int, ...]
+    output_padding: tuple[int, ...]
+    groups: int = 1
+    bias: bool = False
+    op: Op = "conv_transpose"
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """The kernel's spatial sizes."""
+        return self.kernel_shape[2:]
+
+    @property
+    def out_channels(self) -> int:
+        """Number of output channels."""
+        return self.kernel_shape[1] * self.groups
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape ``(N, O, *sizes)``."""
+        sizes = map(
+            geometry.transposed_output_size,
+            self.spatial,
+            self.window,
+            self.stride,
+            self.dilation,
+            self.padding.pairs,
+            self.output_padding,
+        )
+        return (self.input_shape[0], self.out_channels, *sizes)
+
+
+@dataclass(frozen=True)
+class Pool(_Windowed):
+    """Maximum or average over a window of each channel.
+
+    ``padding_value`` is None for the operator's own padding (minus infinity for the maximum,
+    zero for the average); a number says that the input is padded by hand with that value before
+    a pooling without padding.
+    """
+
+    window: tuple[int, ...]
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    padding_value: float | None = None
+    op: Op = "max_pool"
+
+    @property
+    def kind(self) -> Literal["max", "avg"]:
+        """Which reduction."""
+        return "max" if self.op == "max_pool" else "avg"
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape ``(N, C, *positions)``."""
+        return (*self.input_shape[:2], *_positions(self, self.ceil_mode))
+
+
+Request = Union[Conv, ConvTranspose, Pool]
+
+
+def _positions(request: Conv | Pool, ceil_mode: bool = False) -> tuple[int, ...]:
+    return tuple(
+        geometry.output_size(size, window, stride, dilation, pads, ceil_mode)
+        for size, window, stride, dilation, pads in zip(
+            request.spatial,
+            request.window,
+            request.stride,
+            request.dilation,
+            request.padding.pairs,
+        )
+    )
+
+
+def to_json(request: Request) -> dict[str, Any]:
+    """The request as JSON values; `from_json` is the inverse."""
+    return dataclasses.asdict(request)
+
+
+def from_json(fields: Mapping[str, Any]) -> Request:
+    """The request that `to_json` wrote."""
+    values = {key: _tuples(value) for key, value in fields.items()}
+    values["padding"] = Padding(**values["padding"])
+    if fields["op"] == "conv":
+        return Conv(**values)
+    if fields["op"] == "conv_transpose":
+        return ConvTranspose(**values)
+    return Pool(**values)
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(_tuples(item) for item in value)
+    if isinstance(value, Mapping):
+        return {key: _tuples(item) for key, item in value.items()}
+    return value

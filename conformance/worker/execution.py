@@ -1,0 +1,135 @@
+"""Runs one request on one API: lower, execute the source, convert, reply."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from conformance import layout
+from conformance.adapter import Adapter, Api, Form, Program, Unsupported, parameters
+from conformance.dtypes import Array
+from conformance.request import Request, from_json
+from conformance.worker.protocol import Message
+
+TEXT_LIMIT = 4000
+
+
+def lower(adapter: Adapter, header: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each form of the request in the API's words: its source, or why there is none."""
+    return [
+        {"form": form, "source": program.source}
+        if isinstance(program, Program)
+        else {"form": form, "unsupported": program.reason}
+        for form, _, program in _programs(_api(adapter, header), header)
+    ]
+
+
+def execute(adapter: Adapter, message: Message) -> Message:
+    """Run the forms that the message asks for, the emulated one only where it is needed.
+
+    The arrays are the request's inputs in canonical order and, where the VJP is wanted, the
+    cotangent last. The reply holds one entry per form; its numbers index the reply's arrays.
+    """
+    header, replies, arrays = message.header, [], []
+    api = _api(adapter, header)
+    complete = False
+    for form, request, program in _programs(api, header):
+        if form == "emulated" and complete and header.get("forms") is None:
+            replies.append({"form": form, "available": True})
+            continue
+        if isinstance(program, Unsupported):
+            replies.append({"form": form, "unsupported": program.reason})
+            continue
+        run = _Run(adapter, api, request, program, header["mode"], message.arrays, header["vjp"])
+        replies.append({"form": form, "source": program.source, **run.reply(arrays)})
+        complete = complete or (form == "native" and run.complete)
+    return Message({"type": "ran", "forms": replies}, tuple(arrays))
+
+
+def _api(adapter: Adapter, header: Mapping[str, Any]) -> Api:
+    return next(api for api in adapter.apis if api.name == header["api"])
+
+
+def _programs(
+    api: Api, header: Mapping[str, Any]
+) -> Iterator[tuple[Form, Request, Program | Unsupported]]:
+    wanted = header.get("forms")
+    request = from_json(header["request"])
+    lowering = api.lower(request)
+    if wanted is None or "native" in wanted:
+        yield "native", request, lowering.native
+    if header.get("spelled") and (wanted is None or "spelled" in wanted):
+        spelled = from_json(header["spelled"])
+        yield "spelled", spelled, api.lower(spelled).native
+    if lowering.emulated is not None and (wanted is None or "emulated" in wanted):
+        yield "emulated", request, lowering.emulated
+
+
+class _Run:
+    """One program on one request's data."""
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        api: Api,
+        request: Request,
+        program: Program,
+        mode: str,
+        arrays: tuple[Array, ...],
+        vjp: bool,
+    ) -> None:
+        self.adapter, self.api, self.request, self.program = adapter, api, request, program
+        self.mode, self.vjp = mode, vjp
+        self.names = parameters(request)
+        self.inputs = arrays[: len(self.names)]
+        self.cotangent = arrays[len(self.names)] if vjp else None
+        self.complete = False
+
+    def reply(self, arrays: list[Array]) -> dict[str, Any]:
+        """What each stage gave: an array's index and dtype, or the error."""
+        result: dict[str, Any] = {}
+        stages = self._stages()
+        stage = "forward"
+        try:
+            result["forward"] = self._store(arrays, next(stages))
+            output = arrays[-1]
+            if self.cotangent is not None and output.shape == self.cotangent.shape:
+                stage = "vjp"
+                result["vjp"] = self._store(arrays, next(stages))
+            self.complete = (not self.vjp) or "vjp" in result
+        except Exception as error:
+            result[stage] = {"error": _error(error)}
+        finally:
+            stages.close()
+        return result
+
+    def _stages(self) -> Any:
+        namespace: dict[str, Any] = {"__name__": "program"}
+        exec(compile(self.program.source, "<program>", "exec"), namespace)
+        inputs = [self._tensor(name, array) for name, array in zip(self.names, self.inputs)]
+        cotangent = None if self.cotangent is None else self._tensor("y", self.cotangent)
+        stages = self.adapter.run(namespace, inputs, cotangent, self.mode)
+        yield (("y", next(stages)),)
+        yield tuple(zip(self.names, next(stages)))
+
+    def _tensor(self, name: str, array: Array) -> Any:
+        own = layout.to_api(name, array, self.request, self.api.layout)
+        return self.adapter.tensor(own, self.request.dtype)
+
+    def _store(self, arrays: list[Array], tensors: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+        stored = {}
+        for name, tensor in tensors:
+            values, dtype = self.adapter.array(tensor)
+            arrays.append(layout.from_api(name, values, self.request, self.api.layout))
+            stored[name] = {"array": len(arrays) - 1, "dtype": dtype}
+        return stored
+
+
+def _error(error: BaseException) -> dict[str, str]:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return {
+        "type": type(error).__name__,
+        "message": str(error)[:TEXT_LIMIT],
+        "where": f"{last.filename}:{last.lineno}",
+    }
