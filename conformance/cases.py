@@ -1,0 +1,232 @@
+"""Case files: defaults, matrix, and from each entry one or many cases."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from conformance import content, resolve, schema
+from conformance.content import ContentError, Document, Place
+from conformance.data import TensorData
+from conformance.dtypes import Array
+from conformance.request import Request
+
+EXPANSION_LIMIT = 50_000
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request with its data and what the case's author said of it."""
+
+    id: str
+    file: Path
+    line: int
+    fields: schema.Case = field(repr=False)
+    request: Request
+    inputs: tuple[TensorData, ...] = field(repr=False)
+    cotangent: TensorData | None = field(repr=False)
+    spellings: Mapping[str, Request] = field(repr=False)
+
+    def arrays(self) -> tuple[Array, ...]:
+        """The inputs x, w, b, made anew."""
+        return tuple(tensor.array(self.request) for tensor in self.inputs)
+
+    def cotangent_array(self) -> Array | None:
+        """The cotangent of the VJP, in the output's shape; None where there is no VJP to check."""
+        return None if self.cotangent is None else self.cotangent.array(self.request)
+
+    def edited(self, edit: schema.Options) -> Request:
+        """The request with some options changed.
+
+        Raises:
+            resolve.RequestError: the changed request has no meaning.
+        """
+        return resolve.request(self.fields, edit)
+
+
+def load(paths: Iterable[Path], root: Path | None = None) -> list[Case]:
+    """The cases of files and folders, in the order of their paths.
+
+    Ids are relative to ``root`` (the suite's ``cases`` folder when a path lies there, else the
+    folder that was named).
+
+    Raises:
+        ContentError: a file is wrong, or two cases have one id.
+    """
+    cases: list[Case] = []
+    seen: dict[str, Case] = {}
+    for file, base in _files(paths, root):
+        for case in load_file(file, base):
+            if case.id in seen:
+                first = seen[case.id]
+                if (first.file, first.line) == (case.file, case.line):
+                    continue
+                where = f"{content.display(first.file)}:{first.line}"
+                raise ContentError(f"the id {case.id!r} is taken by {where}", file, case.line)
+            seen[case.id] = case
+            cases.append(case)
+    return cases
+
+
+def _files(paths: Iterable[Path], root: Path | None) -> Iterator[tuple[Path, Path]]:
+    home = (root or content.root("cases")).resolve()
+    done: set[Path] = set()
+    for path in paths:
+        if not path.exists():
+            raise ContentError("no such file or folder", path)
+        resolved = path.resolve()
+        if resolved == home or home in resolved.parents:
+            base = home
+        else:
+            base = resolved if resolved.is_dir() else resolved.parent
+        found = sorted(resolved.rglob("*.yaml")) if resolved.is_dir() else [resolved]
+        if not found:
+            raise ContentError("no case files (*.yaml) in this folder", path)
+        for file in found:
+            if file not in done:
+                done.add(file)
+                yield file, base
+
+
+def load_file(file: Path, base: Path) -> list[Case]:
+    """The cases of one file.
+
+    Raises:
+        ContentError: the file is wrong; it names line and place.
+    """
+    document = content.read_yaml(file)
+    parsed: schema.CaseFile = document.validate(schema.CaseFile)
+    try:
+        prefix = file.relative_to(base).with_suffix("").as_posix()
+    except ValueError:
+        prefix = file.stem
+    shared = {**_given(document, ("op", "source")), **(document.data.get("defaults") or {})}
+    cases: list[Case] = []
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(parsed.cases):
+        for values, origins in _expand(document, index, entry):
+            draft = _Draft(document, index, prefix, {**shared, **values}, origins)
+            case = draft.case()
+            if case.id in seen:
+                raise document.error(
+                    f"the id {case.id!r} is taken by line {seen[case.id]}", ("cases", index, "id")
+                )
+            seen[case.id] = case.line
+            cases.append(case)
+    return cases
+
+
+def _given(document: Document, names: Iterable[str]) -> dict[str, Any]:
+    return {name: document.data[name] for name in names if name in document.data}
+
+
+def _expand(
+    document: Document, index: int, entry: schema.Entry
+) -> Iterator[tuple[dict[str, Any], dict[str, Place]]]:
+    """The entry's mapping once per combination, and where in the file each matrix value stands."""
+    place: Place = ("cases", index)
+    raw = dict(document.data["cases"][index])
+    matrix: Mapping[str, list[Any]] = raw.pop("matrix", {})
+    excluded: list[Mapping[str, Any]] = raw.pop("exclude", [])
+    names = PLACEHOLDER.findall(entry.id)
+    for name in matrix:
+        if name.partition(".")[0] not in schema.Fields.model_fields:
+            raise document.error(f"{name!r} is not a field of a case", (*place, "matrix", name))
+        if name not in names:
+            raise document.error(f"with this matrix the id must name '{{{name}}}'", (*place, "id"))
+    for name in names:
+        if name not in matrix:
+            raise document.error(f"'{{{name}}}' is not in the matrix", (*place, "id"))
+    for number, row in enumerate(excluded):
+        for name, value in row.items():
+            if value not in matrix.get(name, []):
+                where = (*place, "exclude", number, name)
+                raise document.error(f"the matrix has no {name} = {value!r}", where)
+    total = 1
+    for listed in matrix.values():
+        total *= len(listed)
+    if total > EXPANSION_LIMIT:
+        message = f"{total:,} combinations; at most {EXPANSION_LIMIT:,}"
+        raise document.error(message, (*place, "matrix"))
+    for chosen in itertools.product(*(range(len(listed)) for listed in matrix.values())):
+        row = {name: matrix[name][at] for name, at in zip(matrix, chosen)}
+        if any(all(row[name] == value for name, value in no.items()) for no in excluded):
+            continue
+        values, origins = dict(raw), {}
+        values["id"] = PLACEHOLDER.sub(lambda match: _slug(row[match[1]]), entry.id)
+        for name, at in zip(matrix, chosen):
+            head, _, tail = name.partition(".")
+            if tail:
+                base = values.get(head, (document.data.get("defaults") or {}).get(head)) or {}
+                values[head] = {**base, tail: row[name]}
+            else:
+                values[head] = row[name]
+            origins[head] = (*place, "matrix", name, at)
+        yield values, origins
+
+
+def _slug(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        if any(isinstance(item, (list, tuple)) for item in value):
+            return "x".join(
+                "+".join(map(str, item)) if isinstance(item, (list, tuple)) else str(item)
+                for item in value
+            )
+        return "x".join(map(str, value))
+    if isinstance(value, Mapping):
+        return "-".join(f"{key}-{_slug(item)}" for key, item in value.items())
+    return re.sub(r"[^A-Za-z0-9._+-]", "-", str(value).lower() if value in (True, False) else str(value))
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """One combination's values on their way to a case."""
+
+    document: Document
+    index: int
+    prefix: str
+    values: dict[str, Any]
+    origins: dict[str, Place]
+
+    def case(self) -> Case:
+        try:
+            fields = schema.Case.model_validate(self.values)
+        except pydantic.ValidationError as error:
+            message, place = content.explain(error, self.values)
+            raise self._error(message, place) from None
+        try:
+            request = resolve.request(fields)
+            inputs = resolve.tensors(fields, request)
+            cotangent = resolve.cotangent(fields, request)
+        except resolve.RequestError as error:
+            raise self._error(error.message, (error.field,)) from None
+        spellings = {}
+        for api, edit in fields.spelling.items():
+            try:
+                spellings[api] = resolve.request(fields, edit)
+            except resolve.RequestError as error:
+                raise self._error(error.message, ("spelling", api, error.field)) from None
+        line = self.document.line(("cases", self.index))
+        name = f"{self.prefix}/{fields.id}"
+        return Case(name, self.document.file, line, fields, request, inputs, cotangent, spellings)
+
+    def _error(self, message: str, place: Place) -> ContentError:
+        """An error at the place in the file where the value at fault was written."""
+        head, tail = (str(place[0]), place[1:]) if place else ("", ())
+        if head in self.origins:
+            return self.document.error(message, self.origins[head])
+        case: Place = ("cases", self.index)
+        raw = self.document.data
+        if head and head not in raw["cases"][self.index]:
+            for base in (("defaults",), ()):
+                holder = raw.get("defaults") or {} if base else raw
+                if head in holder:
+                    return self.document.error(message, (*base, head, *tail))
+        return self.document.error(message, (*case, head, *tail) if head else case)
