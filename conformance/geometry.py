@@ -40,7 +40,7 @@ def output_size(
     if not ceil_mode:
         return room // stride + 1 if room >= 0 else 0
     count = -(-room // stride) + 1
-    if (count - 1) * stride >= size + pads[0]:
+    if (count - 1) * stride >= size + pads[0] + min(pads[1], 0):
         count -= 1
     return max(count, 0)
 

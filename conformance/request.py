@@ -170,7 +170,9 @@ class Pool(_Windowed):
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape ``(N, C, *positions)``."""
-        return (*self.input_shape[:2], *_positions(self, self.ceil_mode))
+        by_hand = self.ceil_mode and self.padding_value is not None
+        request = _with_padded_input(self) if by_hand else self
+        return (*self.input_shape[:2], *_positions(request, self.ceil_mode))
 
 
 Request = Union[Conv, ConvTranspose, Pool]
@@ -186,6 +188,17 @@ def _positions(request: Conv | Pool, ceil_mode: bool = False) -> tuple[int, ...]
             request.dilation,
             request.padding.pairs,
         )
+    )
+
+
+def _with_padded_input(request: Pool) -> Pool:
+    """The pooling that is left once the input is padded by hand."""
+    pairs = request.padding.pairs
+    sizes = (size + low + high for size, (low, high) in zip(request.spatial, pairs))
+    return dataclasses.replace(
+        request,
+        input_shape=(*request.input_shape[:2], *sizes),
+        padding=Padding(((0, 0),) * len(pairs)),
     )
 
 

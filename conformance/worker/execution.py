@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from conformance import layout
@@ -13,6 +13,12 @@ from conformance.request import Request, from_json
 from conformance.worker.protocol import Message
 
 TEXT_LIMIT = 4000
+
+Begin = Callable[[str, str], None]
+
+
+def _quiet(form: str, stage: str) -> None:
+    pass
 
 
 def lower(adapter: Adapter, header: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -25,8 +31,10 @@ def lower(adapter: Adapter, header: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def execute(adapter: Adapter, message: Message) -> Message:
+def execute(adapter: Adapter, message: Message, begin: Begin = _quiet) -> Message:
     """Run the forms that the message asks for, the emulated one only where it is needed.
+
+    ``begin`` is told of each form and stage before it runs.
 
     The arrays are the request's inputs in canonical order and, where the VJP is wanted, the
     cotangent last. The reply holds one entry per form; its numbers index the reply's arrays.
@@ -42,7 +50,8 @@ def execute(adapter: Adapter, message: Message) -> Message:
             replies.append({"form": form, "unsupported": program.reason})
             continue
         run = _Run(adapter, api, request, program, header["mode"], message.arrays, header["vjp"])
-        replies.append({"form": form, "source": program.source, **run.reply(arrays)})
+        stages = run.reply(arrays, lambda stage, form=form: begin(form, stage))  # type: ignore[misc]
+        replies.append({"form": form, "source": program.source, **stages})
         complete = complete or (form == "native" and run.complete)
     return Message({"type": "ran", "forms": replies}, tuple(arrays))
 
@@ -86,16 +95,18 @@ class _Run:
         self.cotangent = arrays[len(self.names)] if vjp else None
         self.complete = False
 
-    def reply(self, arrays: list[Array]) -> dict[str, Any]:
+    def reply(self, arrays: list[Array], begin: Callable[[str], None]) -> dict[str, Any]:
         """What each stage gave: an array's index and dtype, or the error."""
         result: dict[str, Any] = {}
         stages = self._stages()
         stage = "forward"
+        begin(stage)
         try:
             result["forward"] = self._store(arrays, next(stages))
             output = arrays[-1]
             if self.cotangent is not None and output.shape == self.cotangent.shape:
                 stage = "vjp"
+                begin(stage)
                 result["vjp"] = self._store(arrays, next(stages))
             self.complete = (not self.vjp) or "vjp" in result
         except Exception as error:

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from conformance.adapter import Adapter, Api, Program
+from conformance.adapter import Adapter
 from conformance.worker import protocol
 from conformance.worker.execution import execute, lower
 from conformance.worker.loading import load_adapter
@@ -57,10 +57,15 @@ def _serve(adapter: Adapter, reader: BinaryIO, writer: BinaryIO) -> int:
         elif kind == "lower":
             reply = Message({"type": "lowered", "forms": lower(adapter, message.header)})
         else:
-            reply = execute(adapter, message)
+            reply = execute(adapter, message, lambda form, stage: _begin(writer, form, stage))
         reply.header["id"] = message.header.get("id")
         reply.header["seconds"] = round(time.perf_counter() - started, 6)
         _send(writer, reply)
+
+
+def _begin(writer: BinaryIO, form: str, stage: str) -> None:
+    """Tell what begins, so that a crash is known for what it is."""
+    _send(writer, Message({"type": "stage", "form": form, "stage": stage}))
 
 
 def _load(adapter: Adapter) -> Message:
@@ -78,6 +83,7 @@ def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
         "module": adapter.module,
         "distributions": list(adapter.distributions),
         "environment": dict(adapter.environment),
+        "seconds_per_case": adapter.seconds_per_case,
         "modes": [{"name": mode.name, "environment": dict(mode.environment)} for mode in adapter.modes],
         "apis": [api.name for api in adapter.apis],
     }

@@ -1,0 +1,257 @@
+"""Which backends there are, and which interpreter runs each."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance import content, known
+from conformance.content import ContentError
+from conformance.known import Registry
+from conformance.supervisor import Launch, Worker
+from conformance.worker import protocol
+from conformance.worker.protocol import ProtocolError
+
+DESCRIBE_SECONDS = 60.0
+PROBE = """
+import importlib.util, json, sys
+from importlib import metadata
+module, *names = sys.argv[1:]
+versions = {}
+for name in names:
+    try:
+        versions[name] = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+found = importlib.util.find_spec(module) is not None
+print(json.dumps({"found": found, "python": sys.version.split()[0], "versions": versions}))
+"""
+
+
+class UsageError(Exception):
+    """An option names something that is not there."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A backend, one of its APIs, and a mode."""
+
+    backend: str
+    api: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.backend}/{self.api}/{self.mode}"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What an adapter offers, read without its framework."""
+
+    name: str
+    folder: Path
+    module: str
+    distributions: tuple[str, ...]
+    apis: tuple[str, ...]
+    modes: Mapping[str, Mapping[str, str]]
+    environment: Mapping[str, str]
+    seconds_per_case: float
+    registry: Registry
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Every API in every mode."""
+        return tuple(Target(self.name, api, mode) for api in self.apis for mode in self.modes)
+
+    def launch(self, python: str, mode: str, threads: int) -> Launch:
+        """How to start the worker that runs a mode."""
+        limits = dict.fromkeys(
+            (
+                "OMP_NUM_THREADS",
+                "OPENBLAS_NUM_THREADS",
+                "MKL_NUM_THREADS",
+                "TF_NUM_INTRAOP_THREADS",
+                "TF_NUM_INTEROP_THREADS",
+            ),
+            str(threads),
+        )
+        own = {name: os.environ[name] for name in limits if name in os.environ}
+        return Launch(
+            self.name,
+            self.folder,
+            python,
+            {**limits, **own, **self.environment, **self.modes[mode]},
+        )
+
+    @property
+    def requirements(self) -> Path:
+        """The pinned distributions of the backend's environment."""
+        return self.folder / "requirements.txt"
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The Python that runs a backend, or the problem that there is none.
+
+    ``origin`` says where it was found. ``versions`` are read from the installed metadata, the
+    framework's own first.
+    """
+
+    backend: str
+    path: str | None
+    origin: str
+    python: str = ""
+    versions: Mapping[str, str] = ()  # type: ignore[assignment]
+    problem: str = ""
+
+    @property
+    def version(self) -> str:
+        """The framework's version, empty where it is not known."""
+        return next(iter(dict(self.versions).values()), "")
+
+
+def discover(extra: Sequence[Path] = (), names: Iterable[str] = ()) -> list[Backend]:
+    """The backends of the suite's own folder and of ``extra`` ones (each a backend's folder).
+
+    Raises:
+        ContentError: an adapter cannot be loaded, or a registry is wrong.
+        UsageError: one of ``names`` is no backend.
+    """
+    folders = [
+        folder
+        for folder in sorted(content.root("backends").iterdir())
+        if (folder / "adapter.py").is_file()
+    ]
+    folders += [_folder(path) for path in extra]
+    wanted = list(names)
+    by_name = {folder.name: folder for folder in folders}
+    for name in wanted:
+        if name not in by_name:
+            raise UsageError(f"no backend {name!r}; there are {', '.join(sorted(by_name))}")
+    chosen = {name: by_name[name] for name in by_name if not wanted or name in wanted}
+    workers = {
+        name: Worker(Launch(name, folder, sys.executable, {})) for name, folder in chosen.items()
+    }
+    try:
+        return [_described(name, chosen[name], worker) for name, worker in workers.items()]
+    finally:
+        for worker in workers.values():
+            worker.stop()
+
+
+def _folder(path: Path) -> Path:
+    folder = path.resolve()
+    if not (folder / "adapter.py").is_file():
+        raise UsageError(f"{path} is no backend: it has no adapter.py")
+    return folder
+
+
+def _described(name: str, folder: Path, worker: Worker) -> Backend:
+    adapter = folder / "adapter.py"
+    try:
+        message = worker.receive(DESCRIBE_SECONDS)
+    except (EOFError, ProtocolError):
+        message = None
+    if message is None:
+        raise ContentError(f"does not load: {worker.output() or 'no reply'}", adapter)
+    header = message.header
+    if header["type"] == "error":
+        raise ContentError(f"does not load: {header['error']}", adapter)
+    if header["protocol"] != protocol.VERSION:
+        raise ContentError(f"speaks protocol {header['protocol']}, not {protocol.VERSION}", adapter)
+    return Backend(
+        name,
+        folder,
+        header["module"],
+        tuple(header["distributions"]),
+        tuple(header["apis"]),
+        {mode["name"]: mode["environment"] for mode in header["modes"]},
+        header["environment"],
+        header["seconds_per_case"],
+        known.load(folder / "known.yaml", name),
+    )
+
+
+def interpreters(
+    backends: Sequence[Backend], given: Mapping[str, str] | None = None
+) -> dict[str, Interpreter]:
+    """The interpreter of each backend.
+
+    The one given on the command line; else this one, if the framework is installed here; else that
+    of ``.tox/<backend>``, in the current folder or beside the suite.
+
+    Raises:
+        UsageError: a given interpreter does not exist or names no backend.
+    """
+    given = dict(given or {})
+    for name, path in given.items():
+        if name not in {backend.name for backend in backends}:
+            raise UsageError(f"--python {name}=…: no backend {name!r} takes part")
+        if not os.access(path, os.X_OK):
+            raise UsageError(f"--python {name}={path}: there is no such interpreter")
+    return {backend.name: _find(backend, given.get(backend.name)) for backend in backends}
+
+
+def _find(backend: Backend, given: str | None) -> Interpreter:
+    if given is not None:
+        return _probe(backend, given, "--python")
+    if _installed_here(backend):
+        return Interpreter(
+            backend.name,
+            sys.executable,
+            "this interpreter",
+            ".".join(map(str, sys.version_info[:3])),
+            _versions_here(backend),
+        )
+    for home in dict.fromkeys((Path.cwd(), content.root("backends").parent)):
+        python = home / ".tox" / backend.name / "bin" / "python"
+        if python.exists():
+            return _probe(backend, str(python), content.display(python.parent.parent))
+    return Interpreter(
+        backend.name,
+        None,
+        "",
+        problem=f"{backend.module} is not installed here and there is no .tox/{backend.name}",
+    )
+
+
+def _installed_here(backend: Backend) -> bool:
+    try:
+        return importlib.util.find_spec(backend.module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _versions_here(backend: Backend) -> dict[str, str]:
+    versions = {}
+    for name in backend.distributions:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _probe(backend: Backend, python: str, origin: str) -> Interpreter:
+    command = [python, "-c", PROBE, backend.module, *backend.distributions]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        told = json.loads(done.stdout.splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
+        return Interpreter(backend.name, None, origin, problem=f"{python} is no working Python")
+    if not told["found"]:
+        problem = f"{backend.module} is not installed in {python}"
+        return Interpreter(backend.name, None, origin, told["python"], problem=problem)
+    return Interpreter(backend.name, python, origin, told["python"], told["versions"])
+
+
+def remedy(backend: Backend) -> str:
+    """How to get a backend that is missing."""
+    return f"tox -e {backend.name} --notest, or pip install -r {content.display(backend.requirements)}"

@@ -1,0 +1,72 @@
+"""The reference: what a request means, in NumPy, and the gradients of it.
+
+Results are float64 for floating dtypes and int64 for integer ones, not yet rounded or wrapped to
+the request's dtype (`dtypes.cast` does that; int64 arithmetic wraps, so wrapping once at the end
+is the same). Sources of the rules: `conformance.geometry` for shapes and padding; StableHLO
+``convolution``, ``reduce_window`` and ``select_and_scatter``; PyTorch ``AvgPool2d`` for the
+divisor in ceil mode (the window is clipped to the padded input).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from conformance.dtypes import DTYPES, Array
+from conformance.oracle.correlation import (
+    BUFFER_BYTES,
+    conv,
+    conv_transpose,
+    conv_transpose_vjp,
+    conv_vjp,
+)
+from conformance.oracle.pooling import pool, pool_vjp
+from conformance.request import Conv, Pool, Request
+
+__all__ = ["BUFFER_BYTES", "forward", "vjp"]
+
+
+def forward(request: Request, x: Array, w: Array | None = None, b: Array | None = None) -> Array:
+    """The request's output, ``request.output_shape`` in canonical order, float64 or int64.
+
+    Besides its arguments, a padded copy of the input and the result, it holds at most
+    `BUFFER_BYTES` of gathered windows, or one window where that is larger.
+
+    Raises:
+        ValueError: the average of an integer dtype; a mode other than zeros on an empty axis; a
+            transposed convolution whose padding crops more than there is.
+    """
+    x, w, b = (_wide(request, array) for array in (x, w, b))
+    with np.errstate(over="ignore", invalid="ignore"):
+        if isinstance(request, Pool):
+            return pool(request, x)
+        if isinstance(request, Conv):
+            return conv(request, x, w, b)
+        return conv_transpose(request, x, w, b)
+
+
+def vjp(
+    request: Request, cotangent: Array, x: Array, w: Array | None = None, b: Array | None = None
+) -> tuple[Array, ...]:
+    """Gradients with respect to x, and w and b where the request has them, float64 or int64.
+
+    ``cotangent`` has the output's shape. A maximum's share goes to the first greatest element of
+    its window in row-major order, the first NaN where there is one.
+
+    Raises:
+        ValueError: as in `forward`.
+    """
+    cotangent, x, w, b = (_wide(request, array) for array in (cotangent, x, w, b))
+    with np.errstate(over="ignore", invalid="ignore"):
+        if isinstance(request, Pool):
+            return (pool_vjp(request, cotangent, x),)
+        if isinstance(request, Conv):
+            return conv_vjp(request, cotangent, x, w, b)
+        return conv_transpose_vjp(request, cotangent, x, w, b)
+
+
+def _wide(request: Request, array: Array | None) -> Any:
+    if array is None:
+        return None
+    return np.asarray(array, np.float64 if DTYPES[request.dtype].floating else np.int64)

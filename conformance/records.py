@@ -1,0 +1,191 @@
+"""The results of a run: what ran where, and one record per outcome."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from conformance.adapter import Form
+from conformance.compare import Difference, Outcome
+from conformance.discovery import Target
+from conformance.known import Check
+
+VERSION = 1
+EXPECTED = ("pass", "known", "unsupported", "not-run")
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """An exception that the framework raised, or how its process ended.
+
+    ``output`` is the tail of what the process printed.
+    """
+
+    type: str
+    message: str
+    where: str = ""
+    output: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Values:
+    """A small observed or expected array, flat in row-major order."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    data: tuple[float | int, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One outcome: a case on a target, in one form, forward or VJP.
+
+    ``raw`` is the outcome before known discrepancies were considered; ``known`` the entry that
+    speaks of it, met or not; ``note`` what else there is to say (the reason of an unsupported or
+    not-run outcome, how a stale or differing entry differs). ``observed`` and ``expected`` are there for small
+    arrays that differ, ``source`` for everything that ran and is not a pass.
+    """
+
+    case: str
+    backend: str
+    api: str
+    mode: str
+    form: Form
+    check: Check
+    outcome: Outcome
+    raw: Outcome
+    known: str | None = None
+    note: str = ""
+    error: Failed | None = None
+    difference: Difference | None = None
+    expected: Values | None = None
+    observed: Values | None = None
+    source: str = ""
+    ulps: int = 0
+    seconds: float = 0.0
+
+    @property
+    def target(self) -> Target:
+        """Backend, API and mode."""
+        return Target(self.backend, self.api, self.mode)
+
+    @property
+    def unexpected(self) -> bool:
+        """Whether this outcome fails a run."""
+        return self.outcome not in EXPECTED
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """A backend as it ran: ``info`` is the adapter's own word, by mode; ``problem`` why it did not."""
+
+    name: str
+    version: str
+    versions: Mapping[str, str]
+    python: str
+    origin: str
+    problem: str = ""
+    info: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a results file is about. ``cases`` is a digest of the case files that were selected."""
+
+    suite: str
+    created: str
+    cases: str
+    machine: Mapping[str, str]
+    selection: Mapping[str, Any]
+    backends: tuple[BackendInfo, ...]
+    version: int = VERSION
+
+
+def record_json(record: Record) -> dict[str, Any]:
+    """The record as JSON values; empty parts are left out, NaN and infinities are words."""
+    fields = dataclasses.asdict(record)
+    defaults = {field.name: field.default for field in dataclasses.fields(Record)}
+    kept = {name: value for name, value in fields.items() if value != defaults[name]}
+    return {"kind": "record", **_plain(kept)}
+
+
+def record_from_json(fields: Mapping[str, Any]) -> Record:
+    """The record that `record_json` wrote.
+
+    Raises:
+        TypeError, ValueError, KeyError: the fields are not those of a record.
+    """
+    values = {name: value for name, value in fields.items() if name != "kind"}
+    if values["outcome"] not in OUTCOMES or values["form"] not in get_args(Form):
+        raise ValueError("no such outcome or form")
+    if "error" in values:
+        values["error"] = Failed(**values["error"])
+    if "difference" in values:
+        values["difference"] = Difference(**_restore(values["difference"]))
+    for name in ("expected", "observed"):
+        if name in values:
+            values[name] = Values(**_restore(values[name]))
+    return Record(**values)
+
+
+def header_json(header: Header) -> dict[str, Any]:
+    """The header as JSON values."""
+    return {"kind": "header", **dataclasses.asdict(header)}
+
+
+def header_from_json(fields: Mapping[str, Any]) -> Header:
+    """The header that `header_json` wrote.
+
+    Raises:
+        TypeError, KeyError: the fields are not those of a header.
+    """
+    values = {name: value for name, value in fields.items() if name != "kind"}
+    values["backends"] = tuple(BackendInfo(**backend) for backend in values["backends"])
+    return Header(**values)
+
+
+def counts(records: Iterable[Record]) -> dict[str, int]:
+    """How many records have each outcome, in the order of `OUTCOMES`."""
+    result = dict.fromkeys(OUTCOMES, 0)
+    for record in records:
+        result[record.outcome] += 1
+    return result
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    return value
+
+
+NUMERIC = ("worst", "expected_shape", "observed_shape", "shape", "data")
+WORDS: Mapping[str, float] = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def _restore(fields: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in fields.items():
+        if name in NUMERIC and value is not None:
+            result[name] = tuple(_number(item) for item in value)
+        elif name in ("expected", "observed", "allowed"):
+            result[name] = _number(value)
+        else:
+            result[name] = value
+    return result
+
+
+def _number(value: Any) -> Any:
+    return WORDS[value] if isinstance(value, str) else value
+
+

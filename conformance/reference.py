@@ -1,0 +1,243 @@
+"""What a correct implementation returns: the oracle's arrays, and how far from them is still right.
+
+Where every product and every partial sum is exactly representable, whatever the order of
+summation, only the exact result is right. Elsewhere an element may differ by
+``SAFETY * terms * u * sum(|x * w|)``, the classical forward error bound of a sum of products
+(Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1; TOSA's conformance tests
+bound dot products in the same way), with ``u`` the dtype's unit roundoff and the sum of
+magnitudes computed by the oracle in float64.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from conformance import data, oracle
+from conformance.adapter import parameters
+from conformance.cases import Case
+from conformance.data import DataError
+from conformance.dtypes import DTYPES, Array, DType, cast
+from conformance.request import Pool, Request
+
+SAFETY = 2.0
+
+
+class GoldenError(Exception):
+    """A case's golden and the oracle disagree, or a claim about its data does not hold."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One expected array: ``y`` or the gradient of ``x``, ``w`` or ``b``.
+
+    ``values`` are rounded to ``dtype`` and in its carrier; ``exact`` are the oracle's own (float64
+    or int64). ``allowed`` is the permitted absolute error of each element, None where the result
+    is exact.
+    """
+
+    name: str
+    dtype: DType
+    values: Array
+    exact: Array
+    allowed: Array | None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A case's data and the expected arrays; ``gradients`` is None where there is no VJP."""
+
+    request: Request
+    arrays: tuple[Array, ...]
+    cotangent: Array | None
+    output: Reference
+    gradients: tuple[Reference, ...] | None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        references = (self.output, *(self.gradients or ()))
+        held = [*self.arrays, *(r.exact for r in references), *(r.values for r in references)]
+        held += [r.allowed for r in references if r.allowed is not None]
+        return sum(array.nbytes for array in held)
+
+
+def expected(case: Case) -> Expected:
+    """The oracle's answer to a case.
+
+    Raises:
+        GoldenError: the case claims exact sums and they are not.
+    """
+    arrays, cotangent = case.arrays(), case.cotangent_array()
+    result = expect(case.request, arrays, cotangent)
+    if case.fields.exact and result.output.allowed is not None:
+        raise GoldenError(
+            f"the data are claimed to be exact, but sums in {case.request.dtype} are not; use "
+            "smaller integers or fewer terms, or drop 'exact'"
+        )
+    return result
+
+
+def expect(
+    request: Request, arrays: tuple[Array, ...], cotangent: Array | None = None
+) -> Expected:
+    """The oracle's answer to a request on data in canonical layout."""
+    dtype = DTYPES[request.dtype]
+    with np.errstate(invalid="ignore", over="ignore"):
+        output = oracle.forward(request, *arrays)
+        magnitudes = _Magnitudes(request, arrays, cotangent)
+        reference = _reference("y", dtype, output, magnitudes.output)
+        if cotangent is None:
+            return Expected(request, arrays, None, reference, None)
+        gradients = tuple(
+            _reference(name, dtype, gradient, magnitudes.gradient)
+            for name, gradient in zip(
+                parameters(request), oracle.vjp(request, cotangent, *arrays)
+            )
+        )
+    return Expected(request, arrays, cotangent, reference, gradients)
+
+
+def check_goldens(case: Case, result: Expected) -> None:
+    """Compare what the case's source prints with the oracle.
+
+    Raises:
+        GoldenError: they disagree, or the golden has another shape.
+    """
+    golden = case.fields.expect
+    if golden is None:
+        return
+    shape = result.output.exact.shape
+    if golden.shape is not None and tuple(golden.shape) != shape:
+        raise GoldenError(f"expect.shape is {golden.shape}, the oracle's is {list(shape)}")
+    names = {"x": "input", "w": "kernel", "b": "bias"}
+    pairs = [("output", result.output)]
+    pairs += [(f"{names[g.name]}_gradient", g) for g in result.gradients or ()]
+    for field in ("output", "input_gradient", "kernel_gradient", "bias_gradient"):
+        value = getattr(golden, field)
+        if value is None:
+            continue
+        reference = dict(pairs).get(field)
+        if reference is None:
+            raise GoldenError(f"expect.{field} is given, but the case does not compute it")
+        try:
+            wanted = data.literal(value, float)
+        except DataError as error:
+            raise GoldenError(f"expect.{field}: {error}") from None
+        if wanted.size != reference.exact.size:
+            raise GoldenError(
+                f"expect.{field} has {wanted.size} values, the oracle's shape is "
+                f"{list(reference.exact.shape)}"
+            )
+        wanted = wanted.reshape(reference.exact.shape)
+        computed = reference.values.astype(np.float64)
+        close = np.isclose(computed, wanted, golden.rtol, golden.atol, equal_nan=True)
+        if not close.all():
+            at = tuple(int(i) for i in np.argwhere(~close)[0])
+            raise GoldenError(
+                f"expect.{field}{list(at)} is {wanted[at]:g}, the oracle's is {computed[at]:g} "
+                f"({int((~close).sum())} of {close.size} differ)"
+            )
+
+
+class _Magnitudes:
+    """Sums of magnitudes, computed only where a cheap bound does not settle exactness."""
+
+    def __init__(
+        self, request: Request, arrays: tuple[Array, ...], cotangent: Array | None
+    ) -> None:
+        self.request, self.dtype = request, DTYPES[request.dtype]
+        self.arrays, self.cotangent = arrays, cotangent
+        self.terms = data.reductions(request)
+        self.integral = {
+            name: _integral(array) for name, array in zip(parameters(request), arrays)
+        }
+        if cotangent is not None:
+            self.integral["y"] = _integral(cotangent)
+
+    def output(self, values: Array) -> Array | None:
+        """Allowed error of the output."""
+        request = self.request
+        if not self.dtype.floating or request.op == "max_pool":
+            return None
+        exact = all(self.integral[name] for name in parameters(request))
+        if isinstance(request, Pool) and not _power_of_two_count(request):
+            exact = False
+        largest = _largest(self.arrays[0])
+        if not isinstance(request, Pool):
+            largest *= _largest(self.arrays[1])
+        bias = _largest(self.arrays[2]) if len(self.arrays) > 2 else 0.0
+        if exact and self.terms["y"] * largest + bias <= self.dtype.exact_limit:
+            return None
+        magnitude = oracle.forward(request, *map(_absolute, self.arrays))
+        if exact and _peak(magnitude) <= self.dtype.exact_limit:
+            return None
+        return self._allowed(magnitude, self.terms["y"] + 1, values)
+
+    def gradient(self, name: str, values: Array) -> Array | None:
+        """Allowed error of the gradient of x, w or b."""
+        request, cotangent = self.request, self.cotangent
+        assert cotangent is not None
+        factors = [] if isinstance(request, Pool) else {"x": ["w"], "w": ["x"]}.get(name, [])
+        exact = self.integral["y"] and all(self.integral[factor] for factor in factors)
+        if request.op == "avg_pool" and isinstance(request, Pool):
+            exact = exact and _power_of_two_count(request)
+        peak = _largest(cotangent)
+        for factor in factors:
+            peak *= _largest(self.arrays[parameters(request).index(factor)])
+        if exact and self.terms[name] * peak <= self.dtype.exact_limit:
+            return None
+        arrays = self.arrays if request.op == "max_pool" else tuple(map(_absolute, self.arrays))
+        magnitudes = oracle.vjp(request, _absolute(cotangent), *arrays)
+        magnitude = magnitudes[parameters(request).index(name)]
+        if exact and _peak(magnitude) <= self.dtype.exact_limit:
+            return None
+        return self._allowed(magnitude, self.terms[name] + 1, values)
+
+    def _allowed(self, magnitude: Array, terms: int, values: Array) -> Array:
+        u = self.dtype.unit_roundoff
+        smallest = float(np.finfo(np.float32 if self.dtype.name == "bfloat16" else self.dtype.carrier)
+                         .smallest_subnormal)  # fmt: skip
+        allowed = SAFETY * terms * (u * magnitude + smallest)
+        return np.where(np.isfinite(allowed), allowed, 0.0)
+
+
+def _reference(name: str, dtype: DType, values: Array, allow: object) -> Reference:
+    allowed = allow(values) if name == "y" else allow(name, values)  # type: ignore[operator]
+    return Reference(name, dtype, cast(values, dtype), values, allowed)
+
+
+def _integral(array: Array) -> bool:
+    if array.dtype.kind in "iu":
+        return True
+    return bool(np.isfinite(array).all() and (array == np.rint(array)).all())
+
+
+def _absolute(array: Array) -> Array:
+    return np.abs(array.astype(np.float64))
+
+
+def _largest(array: Array) -> float:
+    return float(np.max(np.abs(array.astype(np.float64)), initial=0.0))
+
+
+def _peak(magnitude: Array) -> float:
+    return float(np.max(magnitude, initial=0.0))
+
+
+def _power_of_two_count(request: Pool) -> bool:
+    """Whether every average divides by the same power of two, so that division is exact."""
+    count = math.prod(request.window)
+    whole = all(
+        (positions - 1) * stride + (window - 1) * dilation + 1 <= size
+        for positions, stride, window, dilation, size in zip(
+            request.output_shape[2:],
+            request.stride,
+            request.window,
+            request.dilation,
+            request.spatial,
+        )
+    )
+    return whole and request.padding.none and count & (count - 1) == 0

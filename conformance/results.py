@@ -1,0 +1,214 @@
+"""Results files: JSON lines, one header and then one line per record.
+
+Every unit's records are appended in one write, so that a crash of the runner can at worst leave a
+last line cut short; readers drop that one and say so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from conformance import content, records
+from conformance.records import BackendInfo, Header, Record
+
+NAME = "results.jsonl"
+Key = tuple[str, str, str, str, str, str]
+
+
+class ResultsError(Exception):
+    """A results file that is not one, or several that do not belong together."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A results file's content. ``complete`` is False where the run was interrupted."""
+
+    header: Header
+    records: tuple[Record, ...]
+    complete: bool = True
+    truncated: bool = False
+
+
+class Writer:
+    """Appends to a results file."""
+
+    def __init__(self, path: Path, header: Header | None = None) -> None:
+        """Create the file with a header, or continue an existing one without."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if header else os.O_APPEND)
+        self.path = path
+        self._file = os.open(path, flags, 0o644)
+        if header is not None:
+            self._append(records.header_json(header))
+
+    def add(self, unit: Iterable[Record]) -> None:
+        """Write the records of one unit."""
+        self._append(*map(records.record_json, unit))
+
+    def backend(self, info: BackendInfo) -> None:
+        """Write what is known of a backend once its framework is loaded."""
+        self._append({"kind": "backend", **records.dataclasses.asdict(info)})
+
+    def finish(self) -> None:
+        """Mark the run as complete."""
+        self._append({"kind": "end"})
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _append(self, *lines: object) -> None:
+        text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
+        data = memoryview(text.encode())
+        while data:
+            data = data[os.write(self._file, data) :]
+
+
+def read(path: Path) -> Results:
+    """A results file.
+
+    Raises:
+        ResultsError: it does not exist, is no results file, has another version, or is corrupt;
+            the line is named.
+    """
+    name = content.display(path)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ResultsError(f"{name}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ResultsError(f"{name}: is no results file: not UTF-8 text") from None
+    lines = text.split("\n")
+    truncated = bool(lines.pop())
+    if not lines:
+        raise ResultsError(f"{name}: is no results file: it has no header line")
+    header: Header | None = None
+    found: list[Record] = []
+    backends: dict[str, BackendInfo] = {}
+    complete = False
+    for number, line in enumerate(lines, 1):
+        try:
+            fields = json.loads(line)
+            kind = fields["kind"]
+            if number == 1:
+                if kind != "header":
+                    raise ValueError
+                if fields["version"] != records.VERSION:
+                    raise ResultsError(
+                        f"{name}: has version {fields['version']!r}, this suite reads "
+                        f"{records.VERSION}; run it again with this suite"
+                    )
+                header = records.header_from_json(fields)
+            elif kind == "record":
+                found.append(records.record_from_json(fields))
+            elif kind == "backend":
+                info = BackendInfo(**{key: fields[key] for key in fields if key != "kind"})
+                backends[info.name] = info
+            elif kind == "end":
+                complete = True
+            else:
+                raise ValueError
+            if kind != "end" and number > 1:
+                complete = False
+        except (ValueError, KeyError, TypeError, AttributeError):
+            what = "header" if number == 1 else "record"
+            raise ResultsError(f"{name}:{number}: is no {what} of a results file") from None
+    assert header is not None
+    merged = tuple(backends.get(info.name, info) for info in header.backends)
+    return Results(replace(header, backends=merged), tuple(found), complete, truncated)
+
+
+def repair(path: Path) -> None:
+    """Cut off a last line that was not written whole."""
+    data = path.read_bytes()
+    end = data.rfind(b"\n") + 1
+    if end < len(data):
+        with path.open("r+b") as file:
+            file.truncate(end)
+
+
+def merge(parts: Sequence[tuple[Path, Results]]) -> Results:
+    """One run from the parts that several jobs ran: other backends, or other cases.
+
+    A record is taken from where the backend ran; the same record twice must say the same.
+
+    Raises:
+        ResultsError: the parts are of other case files or suite versions, or contradict each other.
+    """
+    first_path, first = parts[0]
+    for path, part in parts[1:]:
+        for what, mine, other in (
+            ("suite version", first.header.suite, part.header.suite),
+            ("case files", first.header.cases, part.header.cases),
+        ):
+            if mine != other:
+                raise ResultsError(
+                    f"{content.display(path)} and {content.display(first_path)} do not belong "
+                    f"together: their {what} differ"
+                )
+    chosen: dict[Key, tuple[Path, Record]] = {}
+    backends: dict[str, tuple[Path, BackendInfo]] = {}
+    for path, part in parts:
+        for info in part.header.backends:
+            held = backends.get(info.name)
+            if held is None or (held[1].problem and not info.problem):
+                backends[info.name] = (path, info)
+            elif not info.problem and info.version != held[1].version:
+                raise ResultsError(
+                    f"{content.display(path)} ran {info.name} {info.version}, "
+                    f"{content.display(held[0])} {held[1].version}; merge runs of one version"
+                )
+        for record in part.records:
+            _choose(chosen, path, record)
+    kept = [record for _, record in chosen.values()]
+    ran = {(r.case, r.target) for r in kept if r.outcome != "not-run"}
+    kept = [r for r in kept if r.outcome != "not-run" or (r.case, r.target) not in ran]
+    header = replace(
+        first.header,
+        created=min(part.header.created for _, part in parts),
+        backends=tuple(info for _, (_, info) in sorted(backends.items())),
+    )
+    return Results(header, tuple(kept), all(part.complete for _, part in parts))
+
+
+def key(record: Record) -> Key:
+    """What a record is about."""
+    return (record.case, record.backend, record.api, record.mode, record.form, record.check)
+
+
+def _choose(chosen: dict[Key, tuple[Path, Record]], path: Path, record: Record) -> None:
+    about = key(record)
+    held = chosen.get(about)
+    if held is None or held[1].outcome == "not-run":
+        chosen[about] = (path, record)
+    elif record.outcome not in ("not-run", held[1].outcome):
+        raise ResultsError(
+            f"{content.display(path)} and {content.display(held[0])} contradict each other: "
+            f"{record.case} on {record.target} is {record.outcome} and {held[1].outcome}"
+        )
+
+
+def write(path: Path, results: Results) -> None:
+    """Write a results file whole; an existing one is replaced at once."""
+    draft = path.with_name(path.name + ".part")
+    with Writer(draft, results.header) as writer:
+        writer.add(results.records)
+        if results.complete:
+            writer.finish()
+    draft.replace(path)

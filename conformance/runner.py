@@ -1,0 +1,293 @@
+"""Runs cases on targets: workers side by side, each with its queue, results as they come.
+
+A lane is a thread that drives one worker at a time. It takes the kind of worker (a backend with
+its environment variables) that has most work left, and when that has none, the next; towards the
+end several lanes share a kind's queue, each with a worker of its own.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Union
+
+from conformance import judge, known, reference
+from conformance.cases import Case
+from conformance.discovery import Backend, Interpreter, Target
+from conformance.judge import Unit
+from conformance.known import Facts, Registry
+from conformance.records import BackendInfo, Record
+from conformance.reference import Expected
+from conformance.supervisor import Broken, Interrupted, Job, Limits, Supervisor
+
+CACHE_BYTES = 512 * 2**20
+WORTH_SHARING = 2.0
+
+PATIENCE = 0.2
+
+Work = tuple[Case, Target]
+Event = Union[BackendInfo, tuple[Record, ...]]
+
+
+class References:
+    """The oracle's answers, computed once per case; the least recently used are dropped first."""
+
+    def __init__(self, limit: int = CACHE_BYTES) -> None:
+        self._limit, self._held = limit, 0
+        self._answers: OrderedDict[str, Expected] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, case: Case) -> Expected:
+        """The answer to a case."""
+        with self._lock:
+            if case.id in self._answers:
+                self._answers.move_to_end(case.id)
+                return self._answers[case.id]
+        answer = reference.expected(case)
+        with self._lock:
+            if case.id not in self._answers:
+                self._answers[case.id] = answer
+                self._held += answer.nbytes
+                while self._held > self._limit and len(self._answers) > 1:
+                    self._held -= self._answers.popitem(last=False)[1].nbytes
+        return answer
+
+
+@dataclass
+class Kind:
+    """A sort of worker and its queue."""
+
+    backend: Backend
+    python: str
+    mode: str
+    work: deque[Work] = field(default_factory=deque)
+    lanes: int = 0
+    done: int = 0
+    spent: float = 0.0
+    startup: float = 3.0
+    broken: str = ""
+
+    @property
+    def remaining(self) -> float:
+        """Seconds of work left, by what was seen so far."""
+        each = self.spent / self.done if self.done else self.backend.seconds_per_case
+        return each * len(self.work)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run needs to know."""
+
+    cases: Sequence[Case]
+    backends: Sequence[Backend]
+    interpreters: Mapping[str, Interpreter]
+    targets: Sequence[Target]
+    done: frozenset[tuple[str, Target]] = frozenset()
+    jobs: int = 1
+    threads: int = 1
+    limits: Limits = Limits()
+
+
+class Runner:
+    """One run of a plan."""
+
+    def __init__(self, plan: Plan, references: References | None = None) -> None:
+        self.plan = plan
+        self.references = references or References()
+        self.stopped = threading.Event()
+        self._lock = threading.Lock()
+        self._facts: dict[str, Facts] = {case.id: known.facts(case) for case in plan.cases}
+        self._registries: dict[str, Registry] = {}
+        self._infos: dict[str, BackendInfo] = {}
+        self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
+
+    def stop(self) -> None:
+        """End all workers soon; the records so far stay."""
+        self.stopped.set()
+
+    def run(self) -> Iterator[Event]:
+        """Yield, as they come, what loading told of each backend and the records of each unit.
+
+        Raises:
+            Exception: an error of the suite itself, in whatever thread it happened.
+        """
+        kinds = list(self._kinds())
+        yield from self._missing()
+        count = max(1, min(self.plan.jobs, sum(1 for kind in kinds for _ in kind.work)))
+        lanes = [
+            threading.Thread(target=self._guarded, args=(kinds,), daemon=True) for _ in range(count)
+        ]
+        for lane in lanes:
+            lane.start()
+        running = count
+        try:
+            while running:
+                event = self._events.get()
+                if event is None:
+                    running -= 1
+                elif isinstance(event, BaseException):
+                    raise event
+                else:
+                    yield event  # type: ignore[misc]
+        finally:
+            self.stop()
+            for lane in lanes:
+                lane.join()
+
+    def _kinds(self) -> Iterator[Kind]:
+        backends = {backend.name: backend for backend in self.plan.backends}
+        kinds: dict[tuple[str, str], Kind] = {}
+        for target in self.plan.targets:
+            backend = backends[target.backend]
+            path = self.plan.interpreters[backend.name].path
+            if path is None:
+                continue
+            launch = backend.launch(path, target.mode, self.plan.threads)
+            environment = repr(sorted(launch.environment.items()))
+            kinds.setdefault(
+                (backend.name, environment), Kind(backend, path, target.mode)
+            ).work.extend(
+                (case, target)
+                for case in self.plan.cases
+                if (case.id, target) not in self.plan.done
+            )
+        for kind in kinds.values():
+            if kind.work:
+                # Cases before targets: what several targets ask of the oracle stays at hand.
+                order = {case.id: number for number, case in enumerate(self.plan.cases)}
+                kind.work = deque(sorted(kind.work, key=lambda work: order[work[0].id]))
+                yield kind
+
+    def _missing(self) -> Iterator[Event]:
+        """Records for backends that have no interpreter."""
+        for target in self.plan.targets:
+            interpreter = self.plan.interpreters[target.backend]
+            if interpreter.path is None:
+                for case in self.plan.cases:
+                    if (case.id, target) not in self.plan.done:
+                        yield (judge.not_run(case, target, interpreter.problem),)
+
+    def _guarded(self, kinds: Sequence[Kind]) -> None:
+        try:
+            while not self.stopped.is_set():
+                kind = self._choose(kinds)
+                if kind is not None:
+                    self._drive(kind)
+                elif not any(kind.work for kind in kinds):
+                    break
+                else:
+                    self.stopped.wait(PATIENCE)
+        except Interrupted:
+            pass
+        except BaseException as error:
+            self._events.put(error)
+        finally:
+            self._events.put(None)
+
+    def _choose(self, kinds: Sequence[Kind]) -> Kind | None:
+        with self._lock:
+            open_kinds = [kind for kind in kinds if kind.work]
+            fresh = [kind for kind in open_kinds if not kind.lanes]
+            shared = [
+                kind
+                for kind in open_kinds
+                if kind.lanes and kind.remaining / (kind.lanes + 1) > WORTH_SHARING * kind.startup
+            ]
+            candidates = fresh or shared
+            if not candidates:
+                return None
+            kind = max(candidates, key=lambda kind: kind.remaining / (kind.lanes + 1))
+            kind.lanes += 1
+            return kind
+
+    def _drive(self, kind: Kind) -> None:
+        launch = kind.backend.launch(kind.python, kind.mode, self.plan.threads)
+        supervisor = Supervisor(launch, self.plan.limits, self.stopped)
+        follow: deque[Job] = deque()
+        begun: dict[int, Unit] = {}
+        try:
+            self._loaded(kind, supervisor)
+            for job, reply in supervisor.run(lambda: self._next(kind, follow, begun)):
+                unit: Unit = job.token
+                more = unit.take(reply)
+                if more is not None:
+                    follow.append(Job(more, unit))
+                    continue
+                del begun[id(unit)]
+                with self._lock:
+                    kind.done += 1
+                    kind.spent += sum(record.seconds for record in unit.records)
+                self._events.put(tuple(unit.records))
+        except Broken as error:
+            with self._lock:
+                kind.work.extendleft((unit.case, unit.target) for unit in begun.values())
+            self._give_up(kind, str(error))
+        finally:
+            with self._lock:
+                kind.lanes -= 1
+            supervisor.close()
+
+    def _loaded(self, kind: Kind, supervisor: Supervisor) -> None:
+        info = dict(supervisor.start())
+        name = kind.backend.name
+        interpreter = self.plan.interpreters[name]
+        with self._lock:
+            kind.startup = max(float(info.pop("seconds", 1.0)) * 1.5, 0.5)
+            versions = info.pop("versions")
+            python = info.pop("python")
+            version = next(iter(versions.values()))
+            self._registries.setdefault(name, kind.backend.registry.at(version))
+            held = self._infos.get(name)
+            told = {k: v for k, v in info.items() if k in ("build", "device", "threads")}
+            modes = {**(held.info if held else {}), kind.mode: told}
+            self._infos[name] = BackendInfo(
+                name, version, versions, python, interpreter.origin, "", modes
+            )
+            self._events.put(self._infos[name])
+
+    def _next(self, kind: Kind, follow: deque[Job], begun: dict[int, Unit]) -> Job | None:
+        if follow:
+            return follow.popleft()
+        try:
+            case, target = kind.work.popleft()
+        except IndexError:
+            return None
+        registry = self._registries[kind.backend.name]
+        unit = Unit(case, self._facts[case.id], target, registry, self.references)
+        begun[id(unit)] = unit
+        return Job(unit.message(), unit)
+
+    def _give_up(self, kind: Kind, reason: str) -> None:
+        """The rest of a kind's queue is not run."""
+        interpreter = self.plan.interpreters[kind.backend.name]
+        with self._lock:
+            rest, kind.work = list(kind.work), deque()
+        if kind.backend.name not in self._infos:
+            version = interpreter.version
+            info = BackendInfo(
+                kind.backend.name, version, dict(interpreter.versions), interpreter.python,
+                interpreter.origin, reason,
+            )  # fmt: skip
+            self._events.put(info)
+        for case, target in rest:
+            self._events.put((judge.not_run(case, target, reason),))
+
+
+def unmatched(
+    registries: Iterable[Registry], infos: Iterable[BackendInfo], records: Iterable[Record]
+) -> list[str]:
+    """Entries that speak of the versions that ran and yet met no record; for complete runs only."""
+    met = {(record.backend, record.known) for record in records}
+    versions = {info.name: info.version for info in infos if not info.problem}
+    return [
+        f"{entry.where}: entry {entry.entry.id!r} met no outcome of {registry.backend} "
+        f"{versions[registry.backend]}; correct or remove it"
+        for registry in registries
+        if registry.backend in versions
+        for entry in registry.at(versions[registry.backend]).entries
+        if (registry.backend, entry.entry.id) not in met
+    ]
+
