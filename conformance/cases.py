@@ -182,7 +182,9 @@ def _slug(value: Any) -> str:
         return "x".join(map(str, value))
     if isinstance(value, Mapping):
         return "-".join(f"{key}-{_slug(item)}" for key, item in value.items())
-    return re.sub(r"[^A-Za-z0-9._+-]", "-", str(value).lower() if value in (True, False) else str(value))
+    return re.sub(
+        r"[^A-Za-z0-9._+-]", "-", str(value).lower() if value in (True, False) else str(value)
+    )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ Place = tuple[str | int, ...]
 class ContentError(Exception):
     """A mistake in a file that a user wrote: what, where, and what would be right."""
 
-    def __init__(self, message: str, file: Path, line: int | None = None, place: Place = ()) -> None:
+    def __init__(
+        self, message: str, file: Path, line: int | None = None, place: Place = ()
+    ) -> None:
         super().__init__(message, file, line, place)
         self.message, self.file, self.line, self.place = message, file, line, place
 

@@ -254,4 +254,6 @@ def _probe(backend: Backend, python: str, origin: str) -> Interpreter:
 
 def remedy(backend: Backend) -> str:
     """How to get a backend that is missing."""
-    return f"tox -e {backend.name} --notest, or pip install -r {content.display(backend.requirements)}"
+    return (
+        f"tox -e {backend.name} --notest, or pip install -r {content.display(backend.requirements)}"
+    )

@@ -195,7 +195,9 @@ class Registry:
             and holds(known.entry.when, facts)
         )
 
-    def check_corpus(self, cases: Sequence[Facts], apis: Sequence[str], modes: Sequence[str]) -> None:
+    def check_corpus(
+        self, cases: Sequence[Facts], apis: Sequence[str], modes: Sequence[str]
+    ) -> None:
         """Refuse entries that no case of the corpus meets.
 
         Raises:
@@ -240,7 +242,9 @@ def load(file: Path, backend: str) -> Registry:
     for index, entry in enumerate(entries):
         line = document.line((index,))
         if entry.id in seen:
-            raise document.error(f"the id {entry.id!r} is taken by line {seen[entry.id]}", (index, "id"))
+            raise document.error(
+                f"the id {entry.id!r} is taken by line {seen[entry.id]}", (index, "id")
+            )
         seen[entry.id] = line
         result.append(Known(entry, file, line))
     return Registry(backend, tuple(result))

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import math
+import os
+import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from conformance import __version__
 from conformance.adapter import Form
 from conformance.compare import Difference, Outcome
-from conformance.discovery import Target
+from conformance.discovery import Interpreter, Target
 from conformance.known import Check
 
 VERSION = 1
@@ -94,6 +98,18 @@ class BackendInfo:
     problem: str = ""
     info: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
+    @classmethod
+    def found(cls, interpreter: Interpreter) -> BackendInfo:
+        """What is known before the framework is loaded."""
+        return cls(
+            interpreter.backend,
+            interpreter.version,
+            dict(interpreter.versions),
+            interpreter.python,
+            interpreter.origin,
+            interpreter.problem,
+        )
+
 
 @dataclass(frozen=True)
 class Header:
@@ -106,6 +122,20 @@ class Header:
     selection: Mapping[str, Any]
     backends: tuple[BackendInfo, ...]
     version: int = VERSION
+
+    @classmethod
+    def now(
+        cls, cases: str, selection: Mapping[str, Any], backends: Iterable[BackendInfo]
+    ) -> Header:
+        """The header of a run that starts now, on this machine."""
+        machine = {
+            "system": platform.platform(),
+            "machine": platform.machine(),
+            "python": platform.python_version(),
+            "cpus": str(os.cpu_count()),
+        }
+        created = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+        return cls(__version__, created, cases, machine, selection, tuple(backends))
 
 
 def record_json(record: Record) -> dict[str, Any]:
@@ -187,5 +217,3 @@ def _restore(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(value: Any) -> Any:
     return WORDS[value] if isinstance(value, str) else value
-
-

@@ -80,9 +80,7 @@ def expected(case: Case) -> Expected:
     return result
 
 
-def expect(
-    request: Request, arrays: tuple[Array, ...], cotangent: Array | None = None
-) -> Expected:
+def expect(request: Request, arrays: tuple[Array, ...], cotangent: Array | None = None) -> Expected:
     """The oracle's answer to a request on data in canonical layout."""
     dtype = DTYPES[request.dtype]
     with np.errstate(invalid="ignore", over="ignore"):
@@ -93,9 +91,7 @@ def expect(
             return Expected(request, arrays, None, reference, None)
         gradients = tuple(
             _reference(name, dtype, gradient, magnitudes.gradient)
-            for name, gradient in zip(
-                parameters(request), oracle.vjp(request, cotangent, *arrays)
-            )
+            for name, gradient in zip(parameters(request), oracle.vjp(request, cotangent, *arrays))
         )
     return Expected(request, arrays, cotangent, reference, gradients)
 
@@ -131,7 +127,8 @@ def check_goldens(case: Case, result: Expected) -> None:
                 f"expect.{field} has {wanted.size} values, the oracle's shape is "
                 f"{list(reference.exact.shape)}"
             )
-        wanted = wanted.reshape(reference.exact.shape)
+        # A decimal literal stands for the nearest number of the dtype.
+        wanted = cast(wanted, reference.dtype).astype(np.float64).reshape(reference.exact.shape)
         computed = reference.values.astype(np.float64)
         close = np.isclose(computed, wanted, golden.rtol, golden.atol, equal_nan=True)
         if not close.all():
@@ -151,9 +148,7 @@ class _Magnitudes:
         self.request, self.dtype = request, DTYPES[request.dtype]
         self.arrays, self.cotangent = arrays, cotangent
         self.terms = data.reductions(request)
-        self.integral = {
-            name: _integral(array) for name, array in zip(parameters(request), arrays)
-        }
+        self.integral = {name: _integral(array) for name, array in zip(parameters(request), arrays)}
         if cotangent is not None:
             self.integral["y"] = _integral(cotangent)
 

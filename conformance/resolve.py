@@ -113,7 +113,9 @@ def _required(value: Any, field: str, form: str) -> Any:
 
 def _shape(spec: schema.Tensor | None, field: str, need: str) -> tuple[int, ...]:
     if spec is None:
-        raise RequestError(field, f"{field!r} is missing: {need}" if need else f"{field!r} is missing")
+        raise RequestError(
+            field, f"{field!r} is missing: {need}" if need else f"{field!r} is missing"
+        )
     if spec.shape is not None:
         shape = tuple(spec.shape)
     elif spec.values is not None:
@@ -125,7 +127,8 @@ def _shape(spec: schema.Tensor | None, field: str, need: str) -> tuple[int, ...]
         raise RequestError(field, f"{field!r} needs a 'shape' or 'values'")
     if math.prod(shape) > ELEMENT_LIMIT or any(size > ELEMENT_LIMIT for size in shape):
         raise RequestError(
-            field, f"{list(shape)} has more than {ELEMENT_LIMIT:,} elements, the most a case may have"
+            field,
+            f"{list(shape)} has more than {ELEMENT_LIMIT:,} elements, the most a case may have",
         )
     return shape
 
@@ -149,7 +152,9 @@ def _per_axis(value: int | Sequence[int] | None, rank: int, field: str) -> tuple
     if isinstance(value, int):
         return (value,) * rank
     if len(value) != rank:
-        raise RequestError(field, f"{rank} numbers are needed, one per spatial axis, or a single one")
+        raise RequestError(
+            field, f"{rank} numbers are needed, one per spatial axis, or a single one"
+        )
     return tuple(value)
 
 
@@ -215,7 +220,9 @@ def _padding(
         pairs = _pairs(value, len(spatial))
     for size, pair in zip(spatial, pairs):
         if size + min(pair[0], 0) + min(pair[1], 0) < 0:
-            raise RequestError("padding", f"{list(pair)} crops more than the {size} elements there are")
+            raise RequestError(
+                "padding", f"{list(pair)} crops more than the {size} elements there are"
+            )
         if mode != "zeros" and min(pair) < 0:
             raise RequestError("padding", f"negative padding crops; it has no mode {mode!r}")
         limit = {"reflect": size - 1, "circular": size}.get(mode, ELEMENT_LIMIT)

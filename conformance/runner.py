@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -79,13 +79,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run needs to know."""
+    """Everything that a run needs to know; ``work`` is in the order in which it is to be done."""
 
-    cases: Sequence[Case]
+    work: Sequence[Work]
     backends: Sequence[Backend]
     interpreters: Mapping[str, Interpreter]
-    targets: Sequence[Target]
-    done: frozenset[tuple[str, Target]] = frozenset()
     jobs: int = 1
     threads: int = 1
     limits: Limits = Limits()
@@ -99,7 +97,7 @@ class Runner:
         self.references = references or References()
         self.stopped = threading.Event()
         self._lock = threading.Lock()
-        self._facts: dict[str, Facts] = {case.id: known.facts(case) for case in plan.cases}
+        self._facts: dict[str, Facts] = {}
         self._registries: dict[str, Registry] = {}
         self._infos: dict[str, BackendInfo] = {}
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
@@ -116,7 +114,7 @@ class Runner:
         """
         kinds = list(self._kinds())
         yield from self._missing()
-        count = max(1, min(self.plan.jobs, sum(1 for kind in kinds for _ in kind.work)))
+        count = max(1, min(self.plan.jobs, sum(len(kind.work) for kind in kinds)))
         lanes = [
             threading.Thread(target=self._guarded, args=(kinds,), daemon=True) for _ in range(count)
         ]
@@ -140,35 +138,25 @@ class Runner:
     def _kinds(self) -> Iterator[Kind]:
         backends = {backend.name: backend for backend in self.plan.backends}
         kinds: dict[tuple[str, str], Kind] = {}
-        for target in self.plan.targets:
-            backend = backends[target.backend]
-            path = self.plan.interpreters[backend.name].path
-            if path is None:
-                continue
-            launch = backend.launch(path, target.mode, self.plan.threads)
-            environment = repr(sorted(launch.environment.items()))
-            kinds.setdefault(
-                (backend.name, environment), Kind(backend, path, target.mode)
-            ).work.extend(
-                (case, target)
-                for case in self.plan.cases
-                if (case.id, target) not in self.plan.done
-            )
-        for kind in kinds.values():
-            if kind.work:
-                # Cases before targets: what several targets ask of the oracle stays at hand.
-                order = {case.id: number for number, case in enumerate(self.plan.cases)}
-                kind.work = deque(sorted(kind.work, key=lambda work: order[work[0].id]))
-                yield kind
+        chosen: dict[Target, Kind] = {}
+        for case, target in self.plan.work:
+            if target not in chosen:
+                backend = backends[target.backend]
+                path = self.plan.interpreters[backend.name].path
+                if path is None:
+                    continue
+                launch = backend.launch(path, target.mode, self.plan.threads)
+                about = (backend.name, repr(sorted(launch.environment.items())))
+                chosen[target] = kinds.setdefault(about, Kind(backend, path, target.mode))
+            chosen[target].work.append((case, target))
+        yield from kinds.values()
 
     def _missing(self) -> Iterator[Event]:
         """Records for backends that have no interpreter."""
-        for target in self.plan.targets:
+        for case, target in self.plan.work:
             interpreter = self.plan.interpreters[target.backend]
             if interpreter.path is None:
-                for case in self.plan.cases:
-                    if (case.id, target) not in self.plan.done:
-                        yield (judge.not_run(case, target, interpreter.problem),)
+                yield (judge.not_run(case, target, interpreter.problem),)
 
     def _guarded(self, kinds: Sequence[Kind]) -> None:
         try:
@@ -206,16 +194,10 @@ class Runner:
     def _drive(self, kind: Kind) -> None:
         launch = kind.backend.launch(kind.python, kind.mode, self.plan.threads)
         supervisor = Supervisor(launch, self.plan.limits, self.stopped)
-        follow: deque[Job] = deque()
         begun: dict[int, Unit] = {}
         try:
             self._loaded(kind, supervisor)
-            for job, reply in supervisor.run(lambda: self._next(kind, follow, begun)):
-                unit: Unit = job.token
-                more = unit.take(reply)
-                if more is not None:
-                    follow.append(Job(more, unit))
-                    continue
+            for unit in run_units(supervisor, lambda: self._next(kind, begun)):
                 del begun[id(unit)]
                 with self._lock:
                     kind.done += 1
@@ -248,17 +230,16 @@ class Runner:
             )
             self._events.put(self._infos[name])
 
-    def _next(self, kind: Kind, follow: deque[Job], begun: dict[int, Unit]) -> Job | None:
-        if follow:
-            return follow.popleft()
+    def _next(self, kind: Kind, begun: dict[int, Unit]) -> Unit | None:
         try:
             case, target = kind.work.popleft()
         except IndexError:
             return None
         registry = self._registries[kind.backend.name]
-        unit = Unit(case, self._facts[case.id], target, registry, self.references)
+        facts = self._facts.setdefault(case.id, known.facts(case))
+        unit = Unit(case, facts, target, registry, self.references)
         begun[id(unit)] = unit
-        return Job(unit.message(), unit)
+        return unit
 
     def _give_up(self, kind: Kind, reason: str) -> None:
         """The rest of a kind's queue is not run."""
@@ -276,6 +257,29 @@ class Runner:
             self._events.put((judge.not_run(case, target, reason),))
 
 
+def run_units(supervisor: Supervisor, next_unit: Callable[[], Unit | None]) -> Iterator[Unit]:
+    """Run units on a worker, each with as many requests as it needs; yield them as they end.
+
+    Raises:
+        Broken, Interrupted: see `Supervisor.run`.
+    """
+    follow: deque[Job] = deque()
+
+    def next_job() -> Job | None:
+        if follow:
+            return follow.popleft()
+        unit = next_unit()
+        return None if unit is None else Job(unit.message(), unit)
+
+    for job, reply in supervisor.run(next_job):
+        unit: Unit = job.token
+        more = unit.take(reply)
+        if more is None:
+            yield unit
+        else:
+            follow.append(Job(more, unit))
+
+
 def unmatched(
     registries: Iterable[Registry], infos: Iterable[BackendInfo], records: Iterable[Record]
 ) -> list[str]:
@@ -290,4 +294,3 @@ def unmatched(
         for entry in registry.at(versions[registry.backend]).entries
         if (registry.backend, entry.entry.id) not in met
     ]
-

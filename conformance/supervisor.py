@@ -269,9 +269,7 @@ class Supervisor:
         """End the worker."""
         self._drop()
 
-    def run(
-        self, next_job: Callable[[], Job | None]
-    ) -> Iterator[tuple[Job, Message | Failure]]:
+    def run(self, next_job: Callable[[], Job | None]) -> Iterator[tuple[Job, Message | Failure]]:
         """Run jobs until ``next_job`` has no more and all are answered.
 
         Raises:

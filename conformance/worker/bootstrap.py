@@ -11,7 +11,9 @@ from pathlib import Path
 
 def _load_package() -> None:
     package = Path(__file__).resolve().parent.parent
-    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != package / "worker"]
+    sys.path[:] = [
+        entry for entry in sys.path if Path(entry or ".").resolve() != package / "worker"
+    ]
     spec = importlib.util.spec_from_file_location(
         "conformance", package / "__init__.py", submodule_search_locations=[str(package)]
     )

@@ -39,7 +39,11 @@ def load_adapter(folder: Path) -> Adapter:
     spec.loader.exec_module(module)
     adapter = getattr(module, "adapter", None)
     if not isinstance(adapter, Adapter):
-        raise ImportError(f"{file} defines no 'adapter' (an instance of conformance.adapter.Adapter)")
+        raise ImportError(
+            f"{file} defines no 'adapter' (an instance of conformance.adapter.Adapter)"
+        )
     if adapter.name != folder.name:
-        raise ImportError(f"{file}: the adapter's name is {adapter.name!r}, its folder {folder.name!r}")
+        raise ImportError(
+            f"{file}: the adapter's name is {adapter.name!r}, its folder {folder.name!r}"
+        )
     return adapter

@@ -41,7 +41,10 @@ def main(arguments: Sequence[str]) -> int:
         except BaseException as error:
             _send(writer, Message({"type": "error", "error": _describe(error)}))
             return 1
-        _send(writer, Message({"type": "hello", "protocol": protocol.VERSION, **_describe_adapter(adapter)}))
+        _send(
+            writer,
+            Message({"type": "hello", "protocol": protocol.VERSION, **_describe_adapter(adapter)}),
+        )
         return _serve(adapter, reader, writer)
 
 
@@ -84,7 +87,9 @@ def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
         "distributions": list(adapter.distributions),
         "environment": dict(adapter.environment),
         "seconds_per_case": adapter.seconds_per_case,
-        "modes": [{"name": mode.name, "environment": dict(mode.environment)} for mode in adapter.modes],
+        "modes": [
+            {"name": mode.name, "environment": dict(mode.environment)} for mode in adapter.modes
+        ],
         "apis": [api.name for api in adapter.apis],
     }
 

@@ -1,0 +1,202 @@
+"""Flax: ``flax.linen`` and ``flax.nnx``."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from conformance.adapter import (
+    Info,
+    Layout,
+    Lowering,
+    Program,
+    Unsupported,
+    call,
+    given,
+    literal,
+    scalar,
+)
+from conformance.dtypes import DTYPES
+from conformance.geometry import Pair, effective_window
+from conformance.request import Conv, ConvTranspose, Padding, Pool
+
+from ..jax.adapter import JaxAdapter
+from ..jax.lowering import JaxApi, padding_option, transposed_word
+from ..jax.recipes import plain_divisor
+
+MODES = {"circular": "CIRCULAR", "reflect": "REFLECT"}
+Options = dict[str, Any]
+
+
+class Flax(JaxApi):
+    """What both APIs share: the options of the layers, and the pooling functions."""
+
+    layout = Layout("N*C", "*IO", "*OI")
+    module: str
+    pooling = "Flax pooling"
+
+    @abstractmethod
+    def layer(self, r: Conv | ConvTranspose, options: Options) -> tuple[str, list[str]]:
+        """The lines before ``forward``, and those that apply a layer with these options."""
+
+    def conv(self, r: Conv) -> Lowering:
+        options = {**_sizes(r), "feature_group_count": r.groups if r.groups > 1 else None}
+        mode = r.padding.mode
+        if mode == "zeros" or r.padding.none:
+            return Lowering(self._layer(r, {**options, "padding": _padding(r.padding)}))
+        native: Program | Unsupported = Unsupported(f"{self.module}.Conv has no {mode} padding")
+        if mode in MODES and r.padding.pairs == _around(r):
+            native = self._layer(r, {**options, "padding": MODES[mode]})
+        elif mode in MODES:
+            reason = f"{self.module}.Conv pads {mode} by 'same' amounts at stride 1 only"
+            native = Unsupported(reason)
+        emulated = self._layer(r, {**options, "padding": "VALID"}, [self.pad_mode(r.padding)])
+        return Lowering(native, emulated)
+
+    def conv_transpose(self, r: ConvTranspose) -> Lowering:
+        word = transposed_word(r)
+        padding = _sides(_transposed_padding(r)) if word is None else word
+        options = {**_sizes(r), "padding": None if word == "SAME" else padding}
+        options["transpose_kernel"] = True
+        program = self._layer(r, options)
+        if r.groups == 1:
+            return Lowering(program)
+        return Lowering(Unsupported(f"{self.module}.ConvTranspose has no groups"), program)
+
+    def _layer(
+        self, r: Conv | ConvTranspose, options: Options, before: Sequence[str] = ()
+    ) -> Program:
+        setup, lines = self.layer(r, options)
+        if isinstance(r, ConvTranspose) and r.groups > 1:
+            lines = self.per_group(r, lines)
+        return self.program(r, [*before, *lines], setup)
+
+    def maximum(self, r: Pool, padding: object) -> str:
+        return f"return {self._pool(r, 'max_pool', padding)}"
+
+    def average(self, r: Pool, padding: object) -> list[str]:
+        include = None if plain_divisor(r) else False
+        return [f"return {self._pool(r, 'avg_pool', padding, count_include_pad=include)}"]
+
+    def same_dtype(self, r: Pool, lines: list[str]) -> list[str]:
+        if plain_divisor(r) or DTYPES[r.dtype].precision >= DTYPES["float32"].precision:
+            return lines
+        return [*lines[:-1], f"{lines[-1]}.astype(x.dtype)"]
+
+    def _pool(self, r: Pool, name: str, padding: object, **options: object) -> str:
+        return call(
+            f"{self.module}.{name}",
+            "x",
+            literal(r.window),
+            strides=None if set(r.stride) == {1} else r.stride,
+            padding=None if padding == "VALID" else padding,
+            **options,
+        )
+
+
+class Linen(Flax):
+    """Layers whose parameters are given to ``apply``."""
+
+    name = "flax.linen"
+    module = "nn"
+
+    def layer(self, r: Conv | ConvTranspose, options: Options) -> tuple[str, list[str]]:
+        layer = _construct("nn", r, [str(_features(r)[1])], options)
+        weights = '{"kernel": w, "bias": b}' if r.bias else '{"kernel": w}'
+        return f"layer = {layer}", [f'return layer.apply({{"params": {weights}}}, x)']
+
+
+class Nnx(Flax):
+    """Layers that hold their parameters."""
+
+    name = "flax.nnx"
+    module = "nnx"
+
+    def layer(self, r: Conv | ConvTranspose, options: Options) -> tuple[str, list[str]]:
+        initial = ["kernel_init=lambda *_: w", "bias_init=lambda *_: b"][: 1 + r.bias]
+        features = [str(number) for number in _features(r)]
+        layer = _construct("nnx", r, features, options, [*initial, "rngs=nnx.Rngs(0)"])
+        return "", [f"layer = {layer}", "return layer(x)"]
+
+
+def _construct(
+    module: str,
+    r: Conv | ConvTranspose,
+    features: list[str],
+    options: Options,
+    more: Sequence[str] = (),
+) -> str:
+    kind = "Conv" if isinstance(r, Conv) else "ConvTranspose"
+    text = call(f"{module}.{kind}", *features, literal(r.window), **options)
+    words = [text[:-1], *([] if r.bias else ["use_bias=False"])]
+    words += [] if r.dtype == "float32" else _dtypes(r.dtype)
+    return ", ".join([*words, *more]) + ")"
+
+
+def _dtypes(dtype: str) -> list[str]:
+    """Parameters of the dtype; a layer computes in the floating dtype of what it is given."""
+    name = f"jnp.{dtype}"
+    floating = DTYPES[dtype].floating
+    return [f"param_dtype={name}"] if floating else [f"dtype={name}", f"param_dtype={name}"]
+
+
+def _features(r: Conv | ConvTranspose) -> tuple[int, int]:
+    """Input and output channels of one layer; a transposed convolution has one per group."""
+    if isinstance(r, Conv):
+        return r.channels, r.out_channels
+    return r.channels // r.groups, r.kernel_shape[1]
+
+
+def _around(r: Conv) -> tuple[Pair, ...]:
+    """How much Flax pads in its modes: what keeps the size at stride 1."""
+    reach = [effective_window(*sizes) - 1 for sizes in zip(r.window, r.dilation)]
+    return tuple((each // 2, each - each // 2) for each in reach)
+
+
+def _sizes(r: Conv | ConvTranspose) -> Options:
+    return {"strides": given(r.stride, 1), "kernel_dilation": given(r.dilation, 1)}
+
+
+def _padding(padding: Padding) -> object:
+    """The padding option, None where it is the default."""
+    option = padding_option(padding)
+    if isinstance(option, list):
+        return _sides(padding)
+    return None if option == "SAME" else option
+
+
+def _sides(padding: Padding) -> object:
+    """Pairs, or one number per axis or for all where the sides agree."""
+    return padding.pairs if padding.symmetric is None else scalar(padding.symmetric)
+
+
+def _transposed_padding(r: ConvTranspose) -> Padding:
+    """What pads the dilated input: `lax.conv_transpose` takes numbers as that by default."""
+    axes = zip(r.window, r.dilation, r.padding.pairs, r.output_padding)
+    return Padding(
+        tuple(
+            (reach - low, reach - high + extra)
+            for reach, low, high, extra in (
+                (effective_window(window, dilation) - 1, *pair, extra)
+                for window, dilation, pair, extra in axes
+            )
+        )
+    )
+
+
+class FlaxAdapter(JaxAdapter):
+    """Flax on JAX."""
+
+    name = "flax"
+    module = "flax"
+    distributions = ("flax", "jax", "jaxlib", "numpy")
+    apis = (Linen(), Nnx())
+
+    def load(self) -> Info:
+        import flax  # noqa: F401
+
+        return super().load()
+
+
+adapter = FlaxAdapter()

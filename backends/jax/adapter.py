@@ -1,0 +1,199 @@
+"""JAX: ``jax.lax``."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from conformance.adapter import (
+    EAGER,
+    Adapter,
+    Info,
+    Layout,
+    Lowering,
+    Mode,
+    Unsupported,
+    call,
+    literal,
+)
+from conformance.dtypes import DTYPES, Array
+from conformance.request import Conv, ConvTranspose, Pool
+
+from .lowering import JaxApi, lowest, padding_option, transposed_word, wide
+from .recipes import dilated, plain_divisor
+
+AXES = {1: "W", 2: "HW", 3: "DHW"}
+
+
+class Lax(JaxApi):
+    """The primitives' own functions."""
+
+    name = "jax.lax"
+    layout = Layout()
+    pooling = "lax.reduce_window"
+    dilates_pooling = True
+
+    def conv(self, r: Conv) -> Lowering:
+        if r.padding.mode == "zeros" or r.padding.none:
+            return Lowering(self.program(r, self._conv(r, padding_option(r.padding))))
+        missing = Unsupported("lax.conv_general_dilated pads with zeros only")
+        lines = [self.pad_mode(r.padding), *self._conv(r, "VALID")]
+        return Lowering(missing, self.program(r, lines))
+
+    def _conv(self, r: Conv, padding: object) -> list[str]:
+        expression = call(
+            "lax.conv_general_dilated",
+            "x",
+            "w",
+            window_strides=r.stride,
+            padding=padding,
+            rhs_dilation=r.dilation if dilated(r) else None,
+            feature_group_count=r.groups if r.groups > 1 else None,
+        )
+        return _biased(r, expression)
+
+    def conv_transpose(self, r: ConvTranspose) -> Lowering:
+        word = transposed_word(r)
+        pairs = [
+            (low, high - extra) for (low, high), extra in zip(r.padding.pairs, r.output_padding)
+        ]
+        axes = f"NC{AXES[r.rank]}", f"OI{AXES[r.rank]}", f"NC{AXES[r.rank]}"
+        options = {
+            "strides": r.stride,
+            "padding": word or pairs,
+            "rhs_dilation": r.dilation if dilated(r) else None,
+            "dimension_numbers": axes,
+            "transpose_kernel": True,
+            "use_consistent_padding": None if word else True,
+        }
+        lines = _biased(r, call("lax.conv_transpose", "x", "w", **options))
+        if r.groups == 1:
+            return Lowering(self.program(r, lines))
+        missing = Unsupported("lax.conv_transpose has no groups")
+        return Lowering(missing, self.program(r, self.per_group(r, lines)))
+
+    def maximum(self, r: Pool, padding: object) -> str:
+        return f"return {self._reduce(r, padding, lowest(r), 'lax.max')}"
+
+    def average(self, r: Pool, padding: object) -> list[str]:
+        total = self._reduce(r, padding, "0.0", "lax.add")
+        if plain_divisor(r):
+            return [f"return {total} / {math.prod(r.window)}"]
+        count = self._reduce(r, padding, "0.0", "lax.add", "jnp.ones_like(x)")
+        return [f"total = {total}", f"count = {count}", "return total / count"]
+
+    def _reduce(
+        self, r: Pool, padding: object, start: str, operation: str, operand: str = "x"
+    ) -> str:
+        if isinstance(padding, list):
+            padding = [(0, 0), (0, 0), *padding]
+        window, stride = ((1, 1, *values) for values in (r.window, r.stride))
+        dilation = (1, 1, *r.dilation) if dilated(r) else None
+        arguments = operand, start, operation, *map(literal, (window, stride, padding))
+        return call("lax.reduce_window", *arguments, window_dilation=dilation)
+
+
+def _biased(r: Conv | ConvTranspose, expression: str) -> list[str]:
+    if not r.bias:
+        return [f"return {expression}"]
+    return [f"y = {expression}", f"return y + b[:{', None' * r.rank}]"]
+
+
+class JaxAdapter(Adapter):
+    """JAX's arrays, compiler and reverse-mode differentiation."""
+
+    name = "jax"
+    module = "jax"
+    distributions: tuple[str, ...] = ("jax", "jaxlib", "numpy")
+    apis = (Lax(),)
+    modes = (EAGER, Mode("jit"))
+    environment = {"JAX_PLATFORMS": "cpu"}
+
+    def load(self) -> Info:
+        # XLA's CPU client takes the size of its thread pool from NPROC only.
+        os.environ.setdefault("NPROC", os.environ.get("OMP_NUM_THREADS", ""))
+        from importlib.metadata import version
+
+        import jax
+
+        return Info(
+            versions={name: version(name) for name in self.distributions},
+            build={
+                "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+                "jax_enable_x64": str(jax.config.jax_enable_x64),
+                "jax_default_matmul_precision": str(jax.config.jax_default_matmul_precision),
+            },
+            device=str(jax.devices()[0].platform),
+            threads=os.environ["NPROC"] or str(os.cpu_count()),
+        )
+
+    def tensor(self, array: Array, dtype: str) -> Any:
+        import jax
+        import jax.numpy as jnp
+
+        if not wide(dtype):
+            jax.config.update("jax_enable_x64", False)
+        return jnp.array(array, dtype=dtype)
+
+    def array(self, tensor: Any) -> tuple[Array, str]:
+        import numpy as np
+
+        dtype = DTYPES.get(tensor.dtype.name)
+        values = np.asarray(tensor)
+        return values if dtype is None else values.astype(dtype.carrier), tensor.dtype.name
+
+    def run(
+        self,
+        program: Mapping[str, Any],
+        inputs: Sequence[Any],
+        cotangent: Any | None,
+        mode: str,
+    ) -> Iterator[Any]:
+        forward = program["forward"]
+        if cotangent is None:
+            yield _forward(forward, inputs, mode)
+            return
+        evaluate = _compiled if mode == "jit" else _eager
+        try:
+            output, gradients = evaluate(forward, inputs, cotangent)
+        except Exception as error:
+            yield _forward(forward, inputs, mode)
+            raise error
+        yield output
+        yield gradients()
+
+
+def _forward(forward: Callable[..., Any], inputs: Sequence[Any], mode: str) -> Any:
+    import jax
+
+    return jax.jit(forward)(*inputs) if mode == "jit" else forward(*inputs)
+
+
+def _eager(
+    forward: Callable[..., Any], inputs: Sequence[Any], cotangent: Any
+) -> tuple[Any, Callable[[], tuple[Any, ...]]]:
+    import jax
+
+    output, pull = jax.vjp(forward, *inputs)
+    return output, lambda: pull(cotangent)
+
+
+def _compiled(
+    forward: Callable[..., Any], inputs: Sequence[Any], cotangent: Any
+) -> tuple[Any, Callable[[], tuple[Any, ...]]]:
+    """Output and gradients by one compiled function: compiling takes longer than running."""
+    import jax
+
+    def both(inputs: Sequence[Any], cotangent: Any) -> tuple[Any, tuple[Any, ...]]:
+        output, pull = jax.vjp(forward, *inputs)
+        return output, pull(cotangent)
+
+    if jax.eval_shape(forward, *inputs).shape != cotangent.shape:
+        return jax.jit(forward)(*inputs), tuple
+    output, gradients = jax.jit(both)(inputs, cotangent)
+    return output, lambda: gradients
+
+
+adapter = JaxAdapter()

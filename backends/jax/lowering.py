@@ -1,0 +1,131 @@
+"""How JAX programs are put together: what ``jax.lax`` and Flax share."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+
+from conformance import geometry
+from conformance.adapter import Lowering, Program, Unsupported, call, literal, source
+from conformance.dtypes import DTYPES
+from conformance.request import ConvTranspose, Padding, Pool, Request
+
+from .recipes import ARRAY_FUNCTIONS, Recipes, dilated, fitted
+
+IMPORTS = {
+    "jax": "import jax",
+    "jnp": "import jax.numpy as jnp",
+    "nn": "from flax import linen as nn",
+    "nnx": "from flax import nnx",
+    "lax": "from jax import lax",
+}
+WORDS = {"same": "SAME", "same_lower": "SAME_LOWER", "valid": "VALID"}
+MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+X64 = 'jax.config.update("jax_enable_x64", True)\n'
+
+
+def wide(dtype: str) -> bool:
+    """Whether JAX has the dtype only with ``jax_enable_x64``."""
+    return dtype.endswith("64")
+
+
+def padding_option(padding: Padding) -> object:
+    """The framework's word where the case used one, else pairs."""
+    return WORDS.get(padding.word) or ("VALID" if padding.none else list(padding.pairs))
+
+
+def transposed_word(r: ConvTranspose) -> str | None:
+    """'SAME' or 'VALID' where JAX means by it what the request means."""
+    axes = list(zip(r.window, r.stride, r.dilation))
+    meant = list(zip(r.padding.pairs, r.output_padding))
+    if r.padding.word == "same" and meant == [geometry.transposed_same(*axis) for axis in axes]:
+        return "SAME"
+    rests = [max(s - geometry.effective_window(k, d), 0) for k, s, d in axes]
+    return "VALID" if meant == [((0, 0), rest) for rest in rests] else None
+
+
+class JaxApi(Recipes):
+    """An API on JAX arrays: programs and poolings."""
+
+    functions = {name: f"jnp.{name}" for name in ARRAY_FUNCTIONS}
+    pooling: str
+    dilates_pooling = False
+
+    @abstractmethod
+    def maximum(self, r: Pool, padding: object) -> str:
+        """The line that returns the maximum over windows of ``x``."""
+
+    @abstractmethod
+    def average(self, r: Pool, padding: object) -> list[str]:
+        """The lines that return the average over windows of ``x``."""
+
+    def same_dtype(self, r: Pool, lines: list[str]) -> list[str]:
+        """The lines of `average`, with help where the API returns another dtype."""
+        return lines
+
+    def program(self, r: Request, lines: Sequence[str], setup: str = "") -> Program:
+        """A program from the lines of ``forward`` and those before it."""
+        setup = (X64 if wide(r.dtype) else "") + setup
+        return source(r, IMPORTS, "\n".join(lines), setup=setup)
+
+    def pad_mode(self, padding: Padding) -> str:
+        """The line that pads ``x`` in a mode."""
+        pad = call("jnp.pad", "x", self.widths(padding.pairs), mode=MODES[padding.mode])
+        return f"x = {pad}"
+
+    def widths(self, pairs: Sequence[tuple[int, int]]) -> str:
+        return literal(list(self.layout.spread(pairs, (0, 0))))
+
+    def constant(self, value: float) -> str:
+        if math.isfinite(value):
+            return super().constant(value)
+        return "-jnp.inf" if value < 0 else f"jnp.{value}"
+
+    def max_pool(self, r: Pool) -> Lowering:
+        before, r = self.by_hand(r)
+        native = self._native(r, [*before, self.maximum(r, padding_option(r.padding))])
+        plain = isinstance(native, Program) and not dilated(r)
+        if plain and not r.padding.negative and not _beyond(r):
+            return Lowering(native)
+        rest = fitted(r)
+        if not rest.padding.none:
+            before.append(f"x = {self.pad(rest.padding, lowest(r))}")
+        if dilated(r):
+            before += self.gather(rest, flat=True)
+            rest = replace(rest, stride=rest.window, dilation=(1,) * r.rank)
+        return Lowering(native, self.program(r, [*before, self.maximum(rest, "VALID")]))
+
+    def avg_pool(self, r: Pool) -> Lowering:
+        before, r = self.by_hand(r)
+        lines = [*before, *self.average(r, padding_option(r.padding))]
+        native = self._native(r, lines)
+        if isinstance(native, Program) and not r.padding.negative:
+            helped = self.program(r, self.same_dtype(r, lines))
+            return Lowering(native, None if helped == native else helped)
+        count, rest = self.counted(r) if r.ceil_mode else ([], r)
+        crop, rest = self.crop(rest)
+        if dilated(rest) and not self.dilates_pooling:
+            lines = self.gathered_average(rest)
+        else:
+            lines = self.same_dtype(rest, self.average(rest, padding_option(rest.padding)))
+        return Lowering(native, self.program(r, [*before, *count, *crop, *lines]))
+
+    def _native(self, r: Pool, lines: list[str]) -> Program | Unsupported:
+        if r.ceil_mode:
+            return Unsupported(f"{self.pooling} has no ceil mode")
+        if dilated(r) and not self.dilates_pooling:
+            return Unsupported(f"{self.pooling} has no dilation")
+        return self.program(r, lines)
+
+
+def lowest(r: Pool) -> str:
+    """The text of the value that never wins a maximum."""
+    return "-jnp.inf" if DTYPES[r.dtype].floating else "jnp.iinfo(x.dtype).min"
+
+
+def _beyond(r: Pool) -> bool:
+    """Whether a window may lie in the padding altogether."""
+    spans = (geometry.effective_window(*sizes) for sizes in zip(r.window, r.dilation))
+    return any(max(pair) >= span for pair, span in zip(r.padding.pairs, spans))

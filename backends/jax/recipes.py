@@ -1,0 +1,150 @@
+"""Recipes for what an API cannot say, in the words that ``jnp``, ``tf`` and ``keras.ops`` share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from conformance.adapter import Api, call, cropped, fitted_pads, literal, positive, window_index
+from conformance.request import Conv, ConvTranspose, Padding, Pool
+
+ARRAY_FUNCTIONS = ("arange", "concatenate", "ones_like", "pad", "split", "sum", "take")
+
+
+class Recipes(Api):
+    """Lines of source that pad by hand, split into groups, or gather windows.
+
+    ``functions`` says what the API calls the array functions of `ARRAY_FUNCTIONS`.
+    """
+
+    functions: Mapping[str, str]
+
+    def pad(self, padding: Padding, value: str = "0", name: str = "x") -> str:
+        """The expression that crops ``name`` and pads it with a constant."""
+        text, pairs = cropped(name, self.layout, padding.pairs), positive(padding.pairs)
+        if not any(map(any, pairs)):
+            return text
+        extra = [] if value == "0" else [f"constant_values={value}"]
+        return call(self.functions["pad"], text, self.widths(pairs), *extra)
+
+    def widths(self, pairs: Sequence[tuple[int, int]]) -> str:
+        """The text of the pairs of all axes."""
+        return literal([list(pair) for pair in self.layout.spread(pairs, (0, 0))])
+
+    def channel_axis(self, order: str, letter: str) -> int:
+        """Where a channel axis is, from the start or from the end."""
+        index = order.index(letter)
+        return index if index < order.index("*") else index - len(order)
+
+    def per_group(self, r: Conv | ConvTranspose, lines: Sequence[str]) -> list[str]:
+        """Lines that split what ``lines`` take into groups and join what they return."""
+        data = self.channel_axis(self.layout.data, "C")
+        if isinstance(r, Conv):
+            kernel = self.channel_axis(self.layout.kernel, "O")
+        else:
+            kernel = self.channel_axis(self.layout.transposed_kernel, "I")
+        axes = [("x", data), ("w", kernel), ("b", 0)][: 2 + r.bias]
+        split = self.functions["split"]
+        parts = [f"{split}({name}, {r.groups}, axis={axis})" for name, axis in axes]
+        return [
+            f"def group({', '.join(name for name, _ in axes)}):",
+            *(f"    {line}" for line in lines),
+            "",
+            f"y = map(group, {', '.join(parts)})",
+            f"return {self.functions['concatenate']}(list(y), axis={data})",
+        ]
+
+    def by_hand(self, r: Pool) -> tuple[list[str], Pool]:
+        """The line that pads by hand, where the request says so, and the pooling after it."""
+        before = []
+        if r.padding_value is not None and not r.padding.none:
+            before.append(f"x = {self.pad(r.padding, self.constant(r.padding_value))}")
+            r = after(r.padding, replace(r, padding_value=None))
+        floor = replace(r, ceil_mode=False)
+        return before, floor if floor.output_shape == r.output_shape else r
+
+    def constant(self, value: float) -> str:
+        """The text of a constant for any dtype: whole ones have no point."""
+        whole = math.isfinite(value) and value == int(value)
+        return literal(int(value) if whole else value)
+
+    def crop(self, r: Pool) -> tuple[list[str], Pool]:
+        """The line that crops what negative padding cuts off, and the pooling after it."""
+        if not r.padding.negative:
+            return [], r
+        cut = Padding(tuple((min(low, 0), min(high, 0)) for low, high in r.padding.pairs))
+        return [f"x = {self.pad(cut)}"], after(cut, r)
+
+    def counted(self, r: Pool) -> tuple[list[str], Pool]:
+        """An average in ceil mode: the line that pads what counts, and the pooling after it.
+
+        What is left to pad is the last window's overhang, which does not count.
+        """
+        rest = fitted(r)
+        if not r.count_include_pad:
+            return [], rest
+        ends = zip(r.padding.pairs, rest.padding.pairs)
+        inside = Padding(tuple((low, min(high, end)) for (low, high), (_, end) in ends))
+        lines = [] if inside.none else [f"x = {self.pad(inside)}"]
+        return lines, after(inside, replace(rest, count_include_pad=False))
+
+    def gather(self, r: Pool, flat: bool = False) -> list[str]:
+        """Lines that put the elements of each window side by side.
+
+        They get an axis of their own after each spatial axis or, flat, stay on the spatial axis.
+        """
+        first = self.layout.data.index("*")
+        lines = []
+        for axis in reversed(range(r.rank)):
+            index = window_index(r, axis, self.functions["arange"])
+            index = self.flattened(index) if flat else index
+            lines.append(f"x = {self.functions['take']}(x, {index}, axis={first + axis})")
+        return lines
+
+    def flattened(self, index: str) -> str:
+        """The expression of an index array with one axis."""
+        return f"({index}).ravel()"
+
+    def gathered_average(self, r: Pool) -> list[str]:
+        """The average of gathered windows: any dilation, any divisor."""
+        lines = [] if r.padding.none else [f"x = {self.pad(r.padding)}"]
+        lines += self.gather(r)
+        first = self.layout.data.index("*")
+        axes = tuple(first + 1 + 2 * axis for axis in range(r.rank))
+        total = call(self.functions["sum"], "x", axis=axes)
+        if plain_divisor(r):
+            return [*lines, f"return {total} / {math.prod(r.window)}"]
+        return [
+            "def total(x):",
+            *(f"    {line}" for line in [*lines, f"return {total}"]),
+            "",
+            f"return total(x) / total({self.functions['ones_like']}(x))",
+        ]
+
+
+def plain_divisor(r: Pool) -> bool:
+    """Whether every window of an average has the same number of elements."""
+    return r.count_include_pad or r.padding.none
+
+
+def dilated(r: Conv | ConvTranspose | Pool) -> bool:
+    """Whether the dilation changes the window."""
+    return any(d != 1 and k != 1 for k, d in zip(r.window, r.dilation))
+
+
+def fitted(r: Pool) -> Pool:
+    """The pooling without ceil mode that has the same windows."""
+    if not r.ceil_mode:
+        return r
+    return replace(r, ceil_mode=False, padding=Padding(fitted_pads(r)))
+
+
+def after(done: Padding, r: Pool) -> Pool:
+    """The pooling that is left for an input that is padded by ``done`` already."""
+    sizes = tuple(size + low + high for size, (low, high) in zip(r.spatial, done.pairs))
+    pairs = tuple(
+        (low - before, high - behind)
+        for (low, high), (before, behind) in zip(r.padding.pairs, done.pairs)
+    )
+    return replace(r, input_shape=(*r.input_shape[:2], *sizes), padding=Padding(pairs))

@@ -1,0 +1,168 @@
+"""NumPy: plain loops, the second implementation that the oracle is checked against."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from conformance.adapter import (
+    Adapter,
+    Api,
+    Info,
+    Lowering,
+    Program,
+    Unsupported,
+    call,
+    parameters,
+    source,
+)
+from conformance.dtypes import Array
+from conformance.request import Conv, ConvTranspose, PaddingMode, Pool, Request
+
+from . import loops
+
+STEPS = 20_000
+"""Most steps that a program's loops take: about half a second with the gradients."""
+
+PRODUCTS = 2**27
+"""Most elements that the steps look at together."""
+
+MODES: dict[PaddingMode, str] = {
+    "zeros": "constant",
+    "reflect": "reflect",
+    "replicate": "edge",
+    "circular": "wrap",
+}
+
+
+class Loops(Api):
+    """One loop step per output element (per input element for transposed convolutions)."""
+
+    name = "numpy.loops"
+
+    def conv(self, r: Conv) -> Lowering:
+        """Lower a convolution."""
+        return _lowering(
+            r,
+            [loops.wide, loops.padded, loops.unpadded, loops.covered, loops.conv, loops.conv_vjp],
+            mode=MODES[r.padding.mode],
+            groups=r.groups,
+        )
+
+    def conv_transpose(self, r: ConvTranspose) -> Lowering:
+        """Lower a transposed convolution."""
+        helpers = [loops.wide, loops.padded, loops.unpadded, loops.covered, loops.trimming]
+        return _lowering(
+            r,
+            [*helpers, loops.conv_transpose, loops.conv_transpose_vjp],
+            output_padding=r.output_padding,
+            groups=r.groups,
+        )
+
+    def max_pool(self, r: Pool) -> Lowering:
+        """Lower a max pooling."""
+        return _pool(r)
+
+    def avg_pool(self, r: Pool) -> Lowering:
+        """Lower an average pooling."""
+        if not r.dtype.startswith("float"):
+            return Lowering(Unsupported(f"the average of {r.dtype} has no agreed meaning"))
+        return _pool(r)
+
+
+class NumPy(Adapter):
+    """NumPy on its own."""
+
+    name = "numpy"
+    module = "numpy"
+    distributions = ("numpy",)
+    apis = (Loops(),)
+
+    def load(self) -> Info:
+        """Import NumPy."""
+        numpy = importlib.import_module("numpy")
+        return Info(
+            versions={"numpy": numpy.__version__},
+            build={"blas": _blas(numpy)},
+            device="cpu",
+            threads=os.environ.get("OMP_NUM_THREADS", str(os.cpu_count())),
+        )
+
+    def tensor(self, array: Array, dtype: str) -> Array:
+        """A copy of the array in its own dtype."""
+        return array.astype(dtype)
+
+    def array(self, tensor: Array) -> tuple[Array, str]:
+        """The array and its dtype's name."""
+        return tensor, tensor.dtype.name
+
+    def run(
+        self,
+        program: Mapping[str, Any],
+        inputs: Sequence[Array],
+        cotangent: Array | None,
+        mode: str,
+    ) -> Iterator[Any]:
+        """Yield what the program's ``forward`` returns, then what its ``vjp`` does."""
+        yield program["forward"](*inputs)
+        if cotangent is not None:
+            yield program["vjp"](cotangent, *inputs)
+
+
+def _pool(r: Pool) -> Lowering:
+    helpers = [loops.wide, loops.padded, loops.unpadded, loops.pooled, loops.inner]
+    return _lowering(
+        r,
+        [*helpers, loops.pool, loops.pool_vjp],
+        kind=r.kind,
+        window=r.window,
+        ceil_mode=r.ceil_mode,
+        count_include_pad=r.count_include_pad,
+        padding_value=r.padding_value,
+    )
+
+
+def _lowering(r: Request, functions: Sequence[Callable[..., Any]], **options: object) -> Lowering:
+    """A program of the functions' own source; the last two are the operator and its VJP."""
+    return Lowering(_refusal(r) or _program(r, functions, **options))
+
+
+def _program(r: Request, functions: Sequence[Callable[..., Any]], **options: object) -> Program:
+    operator, adjoint = (function.__name__ for function in functions[-2:])
+    arguments = ", ".join(parameters(r))
+    options = {"stride": r.stride, "padding": r.padding.pairs, "dilation": r.dilation, **options}
+    parts = [
+        *(inspect.getsource(function) for function in functions),
+        f"options = {call('dict', **options)}\n",
+        f"def vjp(dy, {arguments}):\n    return {adjoint}(dy, {arguments}, **options)\n",
+    ]
+    imports = inspect.getsource(loops).partition("\n\n\ndef ")[0]
+    setup = "\n\n".join(parts)
+    return source(r, imports, f"{operator}({arguments}, **options)", setup=setup)
+
+
+def _refusal(r: Request) -> Unsupported | None:
+    if r.dtype == "bfloat16":
+        return Unsupported("NumPy has no bfloat16")
+    steps = math.prod(r.input_shape if isinstance(r, ConvTranspose) else r.output_shape)
+    depth = 1 if isinstance(r, Pool) else r.kernel_shape[1]
+    if steps > STEPS or steps * depth * math.prod(r.window) > PRODUCTS:
+        return Unsupported(
+            f"too large for plain loops: {steps:,} steps over {depth * math.prod(r.window):,} "
+            f"elements each; at most {STEPS:,} steps and {PRODUCTS:,} elements in all"
+        )
+    return None
+
+
+def _blas(numpy: Any) -> str:
+    try:
+        return str(numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"])
+    except (TypeError, KeyError):
+        return "unknown"
+
+
+adapter = NumPy()

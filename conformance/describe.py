@@ -1,0 +1,108 @@
+"""Sentences about outcomes, for the terminal and for test failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from conformance.compare import Difference
+from conformance.records import Record
+from conformance.request import Conv, ConvTranspose, Pool, Request
+
+TITLES = {"y": "output", "x": "gradient of x", "w": "gradient of w", "b": "gradient of b"}
+
+
+def shapes(difference: Difference) -> str:
+    """``[2, 1] against [2, 2]``: batch and channels are left out where they agree."""
+    observed, expected = list(difference.observed_shape), list(difference.expected_shape)
+    if len(observed) == len(expected) > 2 and observed[:2] == expected[:2]:
+        observed, expected = observed[2:], expected[2:]
+    return f"{observed} against {expected}"
+
+
+def outcome(record: Record) -> str:
+    """What happened, in one line."""
+    if record.error is not None:
+        message = " ".join(str(record.error.message).split())
+        text = message if record.raw in ("crash", "timeout") else f"{record.error.type}: {message}"
+        return text if len(text) <= 160 else text[:159] + "…"
+    difference = record.difference
+    if difference is None:
+        return record.note or record.raw
+    title = TITLES[difference.array]
+    if record.raw == "wrong-shape":
+        return f"{title} {shapes(difference)}"
+    if record.raw == "wrong-dtype":
+        return f"{title} is {difference.observed_dtype}, not {difference.expected_dtype}"
+    return values(difference)
+
+
+def values(difference: Difference) -> str:
+    """How many values differ, and the worst of them."""
+    at = ", ".join(map(str, difference.worst or ()))
+    allowed = f", allowed error {difference.allowed:.3g}" if difference.allowed else ""
+    ulps = f", {difference.ulps:,} ulp" if difference.ulps else ""
+    return (
+        f"{difference.differing} of {difference.total} values of the {TITLES[difference.array]} "
+        f"differ; worst at [{at}]: {difference.observed!r} against {difference.expected!r}"
+        f"{ulps}{allowed}"
+    )
+
+
+def line(record: Record) -> str:
+    """One line about an outcome that is not a pass: where, what, how."""
+    where = f"{record.case}  {record.target}"
+    form = "" if record.form == "native" else f" {record.form}"
+    check = " vjp" if record.check == "vjp" else ""
+    note = f"  ({record.note})" if record.note and record.note not in outcome(record) else ""
+    return f"{where}{form}{check}  {record.outcome}: {outcome(record)}{note}"
+
+
+def request(r: Request) -> str:
+    """The request in words, defaults left out."""
+    words = [f"{r.op} {r.rank}-D", f"input {list(r.input_shape)}"]
+    if isinstance(r, Pool):
+        words.append(f"window {_axes(r.window)}")
+    else:
+        words.append(f"kernel {list(r.kernel_shape)}")
+    words.append(f"dtype {r.dtype}")
+    pairs = ", ".join(f"{low}+{high}" if low != high else str(low) for low, high in r.padding.pairs)
+    if not r.padding.none or r.padding.word in ("same", "same_lower"):
+        named = "" if r.padding.word == "explicit" else f"{r.padding.word} = "
+        mode = "" if r.padding.mode == "zeros" else f" ({r.padding.mode})"
+        words.append(f"padding {named}({pairs}){mode}")
+    default = r.window if isinstance(r, Pool) else (1,) * r.rank
+    if r.stride != default or isinstance(r, Pool):
+        words.append(f"stride {_axes(r.stride)}")
+    if any(d != 1 for d in r.dilation):
+        words.append(f"dilation {_axes(r.dilation)}")
+    if isinstance(r, (Conv, ConvTranspose)):
+        if r.groups > 1:
+            words.append(f"groups {r.groups}")
+        if r.bias:
+            words.append("bias")
+    if isinstance(r, ConvTranspose) and any(r.output_padding):
+        words.append(f"output padding {_axes(r.output_padding)}")
+    if isinstance(r, Pool):
+        if r.ceil_mode:
+            words.append("ceil mode")
+        if r.op == "avg_pool" and not r.count_include_pad:
+            words.append("padding not counted")
+        if r.padding_value is not None:
+            words.append(f"padded by hand with {r.padding_value:g}")
+    return ", ".join(words) + f" → output {list(r.output_shape)}"
+
+
+def _axes(values: Sequence[int]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 case``, ``2 cases``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listing(items: Iterable[str], limit: int = 3) -> str:
+    """The first items, and how many more there are."""
+    everything = list(items)
+    rest = len(everything) - limit
+    return ", ".join(everything[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,149 @@
+"""What a run is about: cases by path, tier and expression, targets by backend, API and mode."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyparsing as pp
+
+from conformance import cases, content
+from conformance.cases import Case
+from conformance.discovery import Backend, Target, UsageError
+
+Predicate = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Chosen cases and targets; ``whole`` where nothing but the tier restricts the suite's own."""
+
+    cases: tuple[Case, ...]
+    corpus: tuple[Case, ...]
+    targets: tuple[Target, ...]
+    matches: Predicate
+    whole: bool
+
+    @property
+    def work(self) -> list[tuple[Case, Target]]:
+        """Every case on every target that the expression does not rule out, case by case."""
+        return [
+            (case, target)
+            for case in self.cases
+            for target in self.targets
+            if self.matches(f"{case.id} {target}")
+        ]
+
+    @property
+    def digest(self) -> str:
+        """A digest of the selected case files."""
+        sums = sorted(
+            hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in {case.file for case in self.corpus}
+        )
+        return hashlib.sha256("".join(sums).encode()).hexdigest()[:16]
+
+
+def select(
+    paths: Sequence[Path],
+    backends: Sequence[Backend],
+    *,
+    apis: Sequence[str] = (),
+    modes: Sequence[str] = (),
+    tier: str = "core",
+    expression: str = "",
+) -> Selection:
+    """Choose cases and targets.
+
+    Raises:
+        ContentError: a case file is wrong.
+        UsageError: an API, a mode, or the expression is wrong, or nothing is left.
+    """
+    targets = [target for backend in backends for target in backend.targets]
+    for what, wanted, there in (
+        ("API", apis, {target.api for target in targets}),
+        ("mode", modes, {target.mode for target in targets}),
+    ):
+        for name in wanted:
+            if name not in there:
+                raise UsageError(f"no {what} {name!r}; there are {', '.join(sorted(there))}")
+    targets = [
+        target
+        for target in targets
+        if (not apis or target.api in apis) and (not modes or target.mode in modes)
+    ]
+    corpus = tuple(cases.load(paths or [content.root("cases")]))
+    chosen = tuple(case for case in corpus if tier == "full" or case.fields.tier == "core")
+    matches = compile_expression(expression)
+    selection = Selection(
+        chosen,
+        corpus,
+        tuple(targets),
+        matches,
+        whole=not (paths or apis or modes or expression),
+    )
+    if not selection.work:
+        raise UsageError("nothing is selected; see 'conformance list'")
+    return selection
+
+
+def compile_expression(text: str) -> Predicate:
+    """A predicate from words joined by ``and``, ``or``, ``not`` and parentheses, as pytest's -k.
+
+    A word holds where it is part of the text, in any case of letters.
+
+    Raises:
+        UsageError: the expression cannot be parsed.
+    """
+    if not text.strip():
+        return lambda subject: True
+    try:
+        tree = _grammar().parse_string(text, parse_all=True)[0]
+    except pp.ParseBaseException as error:
+        raise UsageError(f"-k {text!r}: not understood at column {error.column}") from None
+    return lambda subject: _evaluate(tree, subject.lower())
+
+
+@lru_cache(maxsize=1)
+def _grammar() -> pp.ParserElement:
+    keyword = pp.MatchFirst([pp.Keyword(word) for word in ("and", "or", "not")])
+    word = ~keyword + pp.Word(pp.alphanums + "_-+./[]:@{}=,")
+    return pp.infix_notation(
+        word,
+        [
+            ("not", 1, pp.OpAssoc.RIGHT),
+            ("and", 2, pp.OpAssoc.LEFT),
+            ("or", 2, pp.OpAssoc.LEFT),
+        ],
+    )
+
+
+def _evaluate(tree: object, subject: str) -> bool:
+    if isinstance(tree, str):
+        return tree.lower() in subject
+    parts = list(tree)  # type: ignore[call-overload]
+    if parts[0] == "not":
+        return not _evaluate(parts[1], subject)
+    values: Iterable[bool] = (_evaluate(part, subject) for part in parts[::2])
+    return all(values) if parts[1] == "and" else any(values)
+
+
+def find(everything: Sequence[Case], name: str) -> Case:
+    """The case with an id, or the only one whose id ends with it.
+
+    Raises:
+        UsageError: there is none, or there are several.
+    """
+    found = [case for case in everything if case.id == name]
+    found = found or [case for case in everything if case.id.endswith(f"/{name}")]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(case.id for case in found[:5])
+        raise UsageError(f"{name!r} may be {ids}; give the whole id")
+    near = [case.id for case in everything if name.lower() in case.id.lower()][:5]
+    hint = f"; near it: {', '.join(near)}" if near else "; see 'conformance list'"
+    raise UsageError(f"no case {name!r}{hint}")

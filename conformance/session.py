@@ -1,0 +1,226 @@
+"""One run from start to end: selection, goldens, workers, results file."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+
+from conformance import discovery, known, reference, results, selection
+from conformance.cases import Case
+from conformance.content import ContentError
+from conformance.discovery import Backend, Interpreter, Target
+from conformance.known import Known
+from conformance.records import BackendInfo, Header, Record
+from conformance.reference import GoldenError
+from conformance.results import Results, ResultsError, Writer
+from conformance.runner import Plan, References, Runner, unmatched
+from conformance.selection import Selection
+from conformance.supervisor import Limits
+
+
+@dataclass(frozen=True)
+class Options:
+    """What ``conformance run`` was asked for."""
+
+    paths: tuple[Path, ...] = ()
+    backends: tuple[str, ...] = ()
+    backend_dirs: tuple[Path, ...] = ()
+    apis: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    tier: str = "core"
+    expression: str = ""
+    jobs: int = 1
+    threads: int = 1
+    out: Path = Path("reports/latest")
+    resume: bool = False
+    pythons: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True)
+class Session:
+    """A run that is ready to start."""
+
+    options: Options
+    backends: tuple[Backend, ...]
+    interpreters: Mapping[str, Interpreter]
+    selection: Selection
+    references: References
+    header: Header
+    before: tuple[Record, ...] = ()
+
+    @property
+    def work(self) -> list[tuple[Case, Target]]:
+        """What is still to be run."""
+        done = {(record.case, record.target) for record in self.before}
+        return [work for work in self.selection.work if (work[0].id, work[1]) not in done]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run gave; ``stale`` are the registry entries that met nothing."""
+
+    results: Results
+    stale: tuple[str, ...]
+    interrupted: bool
+    path: Path
+    remaining: int = 0
+
+
+def prepare(options: Options) -> Session:
+    """Load and check everything that a run needs, before anything runs.
+
+    Raises:
+        ContentError, UsageError, ResultsError: bad input.
+    """
+    backends = tuple(discovery.discover(options.backend_dirs, options.backends))
+    interpreters = discovery.interpreters(backends, options.pythons)
+    chosen = selection.select(
+        options.paths,
+        backends,
+        apis=options.apis,
+        modes=options.modes,
+        tier=options.tier,
+        expression=options.expression,
+    )
+    if not options.paths:
+        check_registries(backends, chosen.corpus)
+    references = References()
+    check_goldens(chosen.cases, references)
+    header = _header(options, backends, interpreters, chosen)
+    before: tuple[Record, ...] = ()
+    if options.resume:
+        before = _resume(options.out / results.NAME, header)
+    return Session(options, backends, interpreters, chosen, references, header, before)
+
+
+def check_registries(backends: Sequence[Backend], corpus: Sequence[Case]) -> None:
+    """Refuse registry entries that match no case of the whole suite.
+
+    Raises:
+        ContentError: such an entry.
+    """
+    facts = [known.facts(case) for case in corpus]
+    for backend in backends:
+        backend.registry.check_corpus(facts, backend.apis, list(backend.modes))
+
+
+def check_goldens(cases: Sequence[Case], references: References) -> None:
+    """Compare every golden with the oracle: no verdict could be trusted otherwise.
+
+    Raises:
+        ContentError: a golden and the oracle disagree.
+    """
+    for case in cases:
+        if case.fields.expect is not None or case.fields.exact:
+            try:
+                reference.check_goldens(case, references(case))
+            except GoldenError as error:
+                raise ContentError(f"{case.id}: {error}", case.file, case.line) from None
+
+
+def run(session: Session, progress: Callable[[Sequence[Record]], None]) -> Finished:
+    """Run a session, writing its results as they come; Ctrl-C and SIGTERM end it in order."""
+    path = session.options.out / results.NAME
+    records = list(session.before)
+    infos = {info.name: info for info in session.header.backends}
+    work = session.work
+    plan = Plan(
+        work,
+        session.backends,
+        session.interpreters,
+        session.options.jobs,
+        session.options.threads,
+        session.options.limits,
+    )
+    runner = Runner(plan, session.references)
+    interrupted = False
+    done: set[tuple[str, Target]] = set()
+    with Writer(path, session.header) as writer, _terminable():
+        if records:
+            writer.add(records)
+        try:
+            for event in runner.run():
+                if isinstance(event, BackendInfo):
+                    infos[event.name] = event
+                    writer.backend(event)
+                    continue
+                writer.add(event)
+                records.extend(event)
+                done.add((event[0].case, event[0].target))
+                progress(event)
+        except KeyboardInterrupt:
+            interrupted = True
+        else:
+            writer.finish()
+    order = {work: at for at, work in enumerate((c.id, t) for c, t in session.selection.work)}
+    records.sort(key=lambda record: order.get((record.case, record.target), len(order)))
+    header = replace(session.header, backends=tuple(infos.values()))
+    stale = []
+    if session.selection.whole and not interrupted and session.options.tier == "full":
+        registries = [backend.registry for backend in session.backends]
+        stale = unmatched(registries, infos.values(), records)
+    outcome = Results(header, tuple(records), complete=not interrupted)
+    return Finished(outcome, tuple(stale), interrupted, path, len(work) - len(done))
+
+
+def entries(backends: Sequence[Backend]) -> dict[tuple[str, str], Known]:
+    """Registry entries by backend and id."""
+    return {
+        (backend.name, entry.entry.id): entry
+        for backend in backends
+        for entry in backend.registry.entries
+    }
+
+
+def _header(
+    options: Options,
+    backends: Sequence[Backend],
+    interpreters: Mapping[str, Interpreter],
+    chosen: Selection,
+) -> Header:
+    asked = {
+        "paths": [str(path) for path in options.paths],
+        "apis": list(options.apis),
+        "modes": list(options.modes),
+        "tier": options.tier,
+        "expression": options.expression,
+        "jobs": options.jobs,
+        "threads": options.threads,
+    }
+    infos = [BackendInfo.found(interpreters[backend.name]) for backend in backends]
+    return Header.now(chosen.digest, asked, infos)
+
+
+def _resume(path: Path, header: Header) -> tuple[Record, ...]:
+    """The records of an earlier run that stay; outcomes that did not run are tried again."""
+    held = results.read(path)
+    if held.header.cases != header.cases or held.header.suite != header.suite:
+        raise ResultsError(f"{path}: the cases or the suite changed since; run without --resume")
+    versions = {info.name: info.version for info in held.header.backends}
+    for info in header.backends:
+        before = versions.get(info.name, info.version)
+        if before and info.version and before != info.version:
+            raise ResultsError(
+                f"{path}: ran {info.name} {before}, now there is {info.version}; run without "
+                "--resume"
+            )
+    return tuple(record for record in held.records if record.outcome != "not-run")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Make SIGTERM end a run as Ctrl-C does."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
