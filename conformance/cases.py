@@ -160,7 +160,7 @@ def _expand(
         if any(all(row[name] == value for name, value in no.items()) for no in excluded):
             continue
         values, origins = dict(raw), {}
-        values["id"] = PLACEHOLDER.sub(lambda match: _slug(row[match[1]]), entry.id)
+        values["id"] = _fill(entry.id, row)
         for name, at in zip(matrix, chosen):
             head, _, tail = name.partition(".")
             if tail:
@@ -170,6 +170,10 @@ def _expand(
                 values[head] = row[name]
             origins[head] = (*place, "matrix", name, at)
         yield values, origins
+
+
+def _fill(template: str, row: Mapping[str, Any]) -> str:
+    return PLACEHOLDER.sub(lambda match: _slug(row[match[1]]), template)
 
 
 def _slug(value: Any) -> str:

@@ -44,6 +44,7 @@ class Group(click.Group):
     """Turns a user's mistakes into one sentence and exit code 2."""
 
     def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
         try:
             return super().invoke(context)
         except (ContentError, UsageError, ResultsError) as error:

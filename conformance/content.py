@@ -231,13 +231,12 @@ def _place(location: Sequence[str | int], data: Any) -> Place:
     """The part of a pydantic location that exists in the data: union branches are dropped."""
     place: list[str | int] = []
     for index, part in enumerate(location):
-        if isinstance(data, Mapping) and part in data:
+        last = index == len(location) - 1
+        if (isinstance(data, Mapping) and part in data) or (
+            isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)
+        ):
             data = data[part]
-        elif isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        elif index == len(location) - 1 and isinstance(data, Mapping) and isinstance(part, str):
-            pass
-        else:
+        elif not (last and isinstance(data, Mapping) and isinstance(part, str)):
             continue
         place.append(part)
     return tuple(place)

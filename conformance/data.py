@@ -85,12 +85,12 @@ def literal(values: object, wide: type) -> Array:
             values = values.split()
         raw = np.array(values, dtype=object)
         array = np.array([_number(item) for item in raw.reshape(-1)], dtype=np.float64)
-        if wide is np.int64:
-            exact = np.array([int(item) for item in raw.reshape(-1)], dtype=np.int64)
-            if not np.array_equal(exact.astype(np.float64), array):
-                raise DataError("integers are needed")
-            array = exact
-        return array.reshape(raw.shape)
+        if wide is not np.int64:
+            return array.reshape(raw.shape)
+        exact = np.array([int(item) for item in raw.reshape(-1)], dtype=np.int64)
+        if not np.array_equal(exact.astype(np.float64), array):
+            raise DataError("integers are needed")
+        return exact.reshape(raw.shape)
     except (ValueError, TypeError, OverflowError):
         raise DataError("numbers in lists of equal lengths are needed") from None
 

@@ -22,7 +22,7 @@ def shapes(difference: Difference) -> str:
 def outcome(record: Record) -> str:
     """What happened, in one line."""
     if record.error is not None:
-        message = " ".join(str(record.error.message).split())
+        message = _essence(record.error.message)
         text = message if record.raw in ("crash", "timeout") else f"{record.error.type}: {message}"
         return text if len(text) <= 160 else text[:159] + "…"
     difference = record.difference
@@ -34,6 +34,15 @@ def outcome(record: Record) -> str:
     if record.raw == "wrong-dtype":
         return f"{title} is {difference.observed_dtype}, not {difference.expected_dtype}"
     return values(difference)
+
+
+def _essence(message: str) -> str:
+    """An error's message on one line; of an embedded traceback the error itself."""
+    lines = message.strip().splitlines()
+    told = [line for line in lines if "Error: " in line]
+    if told and lines[0].startswith("Traceback"):
+        lines = told[-1:]
+    return " ".join(" ".join(lines).split())
 
 
 def values(difference: Difference) -> str:

@@ -242,7 +242,7 @@ def _versions_here(backend: Backend) -> dict[str, str]:
 def _probe(backend: Backend, python: str, origin: str) -> Interpreter:
     command = [python, "-c", PROBE, backend.module, *backend.distributions]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         told = json.loads(done.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
         return Interpreter(backend.name, None, origin, problem=f"{python} is no working Python")

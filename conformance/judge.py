@@ -133,7 +133,7 @@ class Unit:
             else:
                 references = (data.output,) if check == "forward" else data.gradients or ()
                 evidence = self._compare(references, stage, message.arrays)
-            self._add(form, check, evidence, source, seconds)  # type: ignore[arg-type]
+            self._add(form, check, evidence, source, seconds)
 
     def _compare(
         self, references: tuple[Reference, ...], stage: Mapping[str, Any], arrays: tuple[Array, ...]

@@ -8,6 +8,7 @@ that passes makes the entry stale (`fixed`); one that fails in another way stays
 from __future__ import annotations
 
 import fnmatch
+import math
 import operator
 import re
 from collections.abc import Mapping, Sequence
@@ -118,7 +119,7 @@ class Entry(Model):
     mode: Union[str, list[str], None] = None
     versions: str = ""
     when: When = When()
-    form: Literal["native", "spelled", "emulated"] = "native"
+    form: Union[Form, list[Form]] = "native"
     check: Check = "forward"
     expect: Expectation
     kind: Kind
@@ -188,7 +189,7 @@ class Registry:
         return tuple(
             known
             for known in self.entries
-            if known.entry.form == form
+            if _listed(known.entry.form, form)
             and known.entry.check == check
             and _listed(known.entry.api, api)
             and _listed(known.entry.mode, mode)
@@ -306,8 +307,8 @@ def _satisfies(name: str, fact: Any, option: Any) -> bool:
     return bool(fact == option)
 
 
-def _listed(given: str | list[str] | None, name: str) -> bool:
-    return given is None or name == given or (isinstance(given, list) and name in given)
+def _listed(given: str | Sequence[str] | None, name: str) -> bool:
+    return given is None or name == given or (not isinstance(given, str) and name in given)
 
 
 def _overhang(request: Pool) -> bool:
@@ -329,7 +330,7 @@ def _special(case: Case) -> bool:
         spec = tensor.spec
         numbers = [element.to for element in spec.set]
         numbers += [] if spec.constant is None else [spec.constant]
-        if any(isinstance(n, float) and (n != n or abs(n) == float("inf")) for n in numbers):
+        if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
             return True
         text = "" if spec.values is None else str(spec.values)
         if "nan" in text or "inf" in text:

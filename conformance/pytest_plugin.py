@@ -26,7 +26,7 @@ from conformance.known import Facts
 from conformance.records import BackendInfo, Header, Record
 from conformance.results import NAME, Writer
 from conformance.runner import References, run_units
-from conformance.supervisor import Broken, Limits, Supervisor
+from conformance.supervisor import DEFAULTS, Broken, Limits, Supervisor
 
 PROPERTY = "conformance"
 SHARD = 250
@@ -46,7 +46,7 @@ class Suite:
 
     backends: dict[str, Backend]
     interpreters: dict[str, Interpreter]
-    limits: Limits = Limits()
+    limits: Limits = DEFAULTS
     references: References = field(default_factory=References)
     facts: dict[str, Facts] = field(default_factory=dict)
     workers: dict[str, Supervisor] = field(default_factory=dict)

@@ -53,8 +53,8 @@ class Record:
 
     ``raw`` is the outcome before known discrepancies were considered; ``known`` the entry that
     speaks of it, met or not; ``note`` what else there is to say (the reason of an unsupported or
-    not-run outcome, how a stale or differing entry differs). ``observed`` and ``expected`` are there for small
-    arrays that differ, ``source`` for everything that ran and is not a pass.
+    not-run outcome, how a stale or differing entry differs). ``observed`` and ``expected`` are
+    there for small arrays that differ, ``source`` for everything that ran and is not a pass.
     """
 
     case: str
@@ -88,7 +88,10 @@ class Record:
 
 @dataclass(frozen=True)
 class BackendInfo:
-    """A backend as it ran: ``info`` is the adapter's own word, by mode; ``problem`` why it did not."""
+    """A backend as it ran.
+
+    ``info`` is the adapter's own word, by mode; ``problem`` says why it did not run.
+    """
 
     name: str
     version: str
@@ -113,7 +116,7 @@ class BackendInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """What a results file is about. ``cases`` is a digest of the case files that were selected."""
+    """What a results file is about; ``cases`` is a digest of the case files."""
 
     suite: str
     created: str

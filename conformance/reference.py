@@ -193,8 +193,7 @@ class _Magnitudes:
 
     def _allowed(self, magnitude: Array, terms: int, values: Array) -> Array:
         u = self.dtype.unit_roundoff
-        smallest = float(np.finfo(np.float32 if self.dtype.name == "bfloat16" else self.dtype.carrier)
-                         .smallest_subnormal)  # fmt: skip
+        smallest = float(np.finfo(self.dtype.carrier).smallest_subnormal)
         allowed = SAFETY * terms * (u * magnitude + smallest)
         return np.where(np.isfinite(allowed), allowed, 0.0)
 

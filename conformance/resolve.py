@@ -1,4 +1,4 @@
-"""From a case's words to a request: defaults filled in, 'same' and 'valid' made explicit, checked."""
+"""From a case's words to a request: defaults filled in, padding made explicit, all checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ from conformance import data, geometry, schema
 from conformance.data import TensorData
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair
-from conformance.request import Conv, ConvTranspose, Padding, PaddingWord, Pool, Request
+from conformance.request import (
+    Conv,
+    ConvTranspose,
+    Padding,
+    PaddingMode,
+    PaddingWord,
+    Pool,
+    Request,
+)
 
 ELEMENT_LIMIT = 2**26
 WORK_LIMIT = 2**42
@@ -207,7 +215,8 @@ def _padding(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
 ) -> Padding:
-    value, mode = options.get("padding"), options.get("padding_mode") or "zeros"
+    value = options.get("padding")
+    mode: PaddingMode = options.get("padding_mode") or "zeros"
     word: PaddingWord = value if isinstance(value, str) else "explicit"  # type: ignore[assignment]
     if value is None or value == "valid":
         pairs: tuple[Pair, ...] = ((0, 0),) * len(spatial)
@@ -314,8 +323,8 @@ def _check_channels(inputs: int, outputs: int, channels: int, groups: int) -> No
     if inputs != channels:
         raise RequestError(
             "kernel",
-            f"it takes {inputs} input channels in {groups} group{'s' * (groups > 1)}, the input has "
-            f"{channels}",
+            f"it takes {inputs} input channels in {groups} group{'s' * (groups > 1)}, "
+            f"the input has {channels}",
         )
 
 
@@ -325,7 +334,7 @@ def _check_size(resolved: Request) -> None:
     if max(math.prod(output), math.prod((*resolved.input_shape[:2], *padded))) > ELEMENT_LIMIT:
         raise RequestError(
             "input",
-            f"the padded input or the output {list(output)} has more than {ELEMENT_LIMIT:,} elements",
+            f"the padded input or the output {list(output)} has over {ELEMENT_LIMIT:,} elements",
         )
     if math.prod(output) * max(data.reductions(resolved)["y"], 1) > WORK_LIMIT:
         raise RequestError("input", f"more than {WORK_LIMIT:,} multiplications; make it smaller")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
@@ -52,7 +52,7 @@ class Writer:
 
     def backend(self, info: BackendInfo) -> None:
         """Write what is known of a backend once its framework is loaded."""
-        self._append({"kind": "backend", **records.dataclasses.asdict(info)})
+        self._append({"kind": "backend", **asdict(info)})
 
     def finish(self) -> None:
         """Mark the run as complete."""

@@ -21,7 +21,7 @@ from conformance.judge import Unit
 from conformance.known import Facts, Registry
 from conformance.records import BackendInfo, Record
 from conformance.reference import Expected
-from conformance.supervisor import Broken, Interrupted, Job, Limits, Supervisor
+from conformance.supervisor import DEFAULTS, Broken, Interrupted, Job, Limits, Supervisor
 
 CACHE_BYTES = 512 * 2**20
 WORTH_SHARING = 2.0
@@ -86,7 +86,7 @@ class Plan:
     interpreters: Mapping[str, Interpreter]
     jobs: int = 1
     threads: int = 1
-    limits: Limits = Limits()
+    limits: Limits = DEFAULTS
 
 
 class Runner:

@@ -111,7 +111,7 @@ def compile_expression(text: str) -> Predicate:
 def _grammar() -> pp.ParserElement:
     keyword = pp.MatchFirst([pp.Keyword(word) for word in ("and", "or", "not")])
     word = ~keyword + pp.Word(pp.alphanums + "_-+./[]:@{}=,")
-    return pp.infix_notation(
+    grammar: pp.ParserElement = pp.infix_notation(  # type: ignore[no-untyped-call]
         word,
         [
             ("not", 1, pp.OpAssoc.RIGHT),
@@ -119,6 +119,7 @@ def _grammar() -> pp.ParserElement:
             ("or", 2, pp.OpAssoc.LEFT),
         ],
     )
+    return grammar
 
 
 def _evaluate(tree: object, subject: str) -> bool:

@@ -19,7 +19,7 @@ from conformance.reference import GoldenError
 from conformance.results import Results, ResultsError, Writer
 from conformance.runner import Plan, References, Runner, unmatched
 from conformance.selection import Selection
-from conformance.supervisor import Limits
+from conformance.supervisor import DEFAULTS, Limits
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Options:
     out: Path = Path("reports/latest")
     resume: bool = False
     pythons: Mapping[str, str] = field(default_factory=dict)
-    limits: Limits = Limits()
+    limits: Limits = DEFAULTS
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,9 @@ class Failure:
     stage: str | None = None
 
 
+DEFAULTS = Limits()
+
+
 class Broken(Exception):
     """The backend cannot be used at all: its worker does not start or its framework not import."""
 
@@ -164,11 +167,9 @@ class Worker:
         return status
 
     def ended(self) -> int:
-        """Exit status of a process that closed its pipe; it is given a moment to leave by itself."""
-        try:
+        """Exit status of a process that closed its pipe; it has a moment to leave by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            pass
         return self.stop()
 
     def _pump(self, timeout: float) -> None:
@@ -310,15 +311,18 @@ class Supervisor:
         worker = self._worker = Worker(self.launch)
         self._begun = (None, None)
         worker.send(Message({"type": "load"}))
-        for expected in ("hello", "loaded"):
-            reply = self._await(None, self.limits.startup)
-            if isinstance(reply, Failure):
-                tail = f"; it printed: {reply.output[-600:]}" if reply.output else ""
-                raise Broken(f"the worker did not start: {reply.detail}{tail}")
-            if reply.header["type"] != expected:
-                self._drop()
-                raise Broken(str(reply.header.get("error", "the worker said nothing useful")))
-        return reply.header
+        self._expect("hello")
+        return self._expect("loaded").header
+
+    def _expect(self, kind: str) -> Message:
+        reply = self._await(None, self.limits.startup)
+        if isinstance(reply, Failure):
+            tail = f"; it printed: {reply.output[-600:]}" if reply.output else ""
+            raise Broken(f"the worker did not start: {reply.detail}{tail}")
+        if reply.header["type"] != kind:
+            self._drop()
+            raise Broken(str(reply.header.get("error", "the worker said nothing useful")))
+        return reply
 
     def _reply(self, job: Job) -> Message | Failure:
         return self._await(job.message.header["id"], self.limits.seconds)

@@ -68,6 +68,24 @@ class _Torch(Api):
         setup, expression = self.operator(operand or r, options)
         return source(r, IMPORTS, "\n".join([*before, after.format(y=expression)]), setup=setup)
 
+    def recipe(
+        self,
+        r: Request,
+        options: Options,
+        before: Sequence[str] = (),
+        after: str = "{y}",
+        operand: Request | None = None,
+    ) -> Program | None:
+        """As `program`, in int64 where the operator has no kernel for the request's integers."""
+        integers = not DTYPES[r.dtype].floating and r.dtype != "int64"
+        if not (r.dtype == "uint16" or (integers and isinstance(r, ConvTranspose))):
+            return self.program(r, options, before, after, operand)
+        names = parameters(r)
+        wide = f"{', '.join(names)} = {', '.join(f'{name}.long()' for name in names)}"
+        result = f"({after})" if " + " in after else after
+        narrow = f"{result}.to(torch.{DTYPES[r.dtype].name})"
+        return self.program(r, options, [wide, *before], narrow, operand)
+
     def padded(
         self, r: Request, own: Request, options: Options, before: Sequence[str] = ()
     ) -> Program | Unsupported:
@@ -85,10 +103,9 @@ class _Torch(Api):
             return Lowering(native, self._with_channel(r, options))
         if pad.word == "same" and pad.symmetric and pad.mode == "zeros":
             padding = given(pad.symmetric, 0)
-            return Lowering(native, self.program(r, {"padding": padding, **options}))
-        if pad.none:
-            return Lowering(native)
-        return Lowering(native, self.program(r, options, [_pad(pad.pairs, pad.mode)]))
+            return _lowering(native, self.recipe(r, {"padding": padding, **options}))
+        lines = [] if pad.none else [_pad(pad.pairs, pad.mode)]
+        return _lowering(native, self.recipe(r, options, lines))
 
     def _with_channel(self, r: Conv, options: Options) -> Program:
         """A convolution of no channels as one of a channel of zeros."""
@@ -104,14 +121,12 @@ class _Torch(Api):
         margins = tuple(
             (-low, rest - high) for (low, high), rest in zip(r.padding.pairs, r.output_padding)
         )
-        if not any(_flat(margins)):
-            return Lowering(native)
-        crop = f"F.pad({{y}}, {literal(_flat(margins))})"
+        crop = f"F.pad({{y}}, {literal(_flat(margins))})" if any(_flat(margins)) else "{y}"
         if not r.bias or max(_flat(margins)) <= 0:
-            return Lowering(native, self.program(r, options, after=crop))
+            return _lowering(native, self.recipe(r, options, after=crop))
         plain = replace(r, bias=False)
         shift = f" + b.view({', '.join(['-1'] + ['1'] * r.rank)})"
-        return Lowering(native, self.program(r, options, after=crop + shift, operand=plain))
+        return _lowering(native, self.recipe(r, options, after=crop + shift, operand=plain))
 
     def max_pool(self, r: Pool) -> Lowering:
         own, before = _by_hand(r)
@@ -124,10 +139,11 @@ class _Torch(Api):
             lowest = 'float("-inf")' if floating else "torch.iinfo(x.dtype).min"
             before = [*before, _pad(pads, value=lowest)]
         if floating or r.rank > 1:
-            emulated = self.program(r, options, before)
-        else:  # max_pool1d knows integers only where it returns indices, too
-            emulated = self.program(r, {**options, "return_indices": True}, before, "{y}[0]")
-        return Lowering(native, None if emulated == native else emulated)
+            return _lowering(native, self.recipe(r, options, before))
+        # max_pool1d knows integers only where it returns indices, too.
+        return _lowering(
+            native, self.recipe(r, {**options, "return_indices": True}, before, "{y}[0]")
+        )
 
     def avg_pool(self, r: Pool) -> Lowering:
         own, before = _by_hand(r)
@@ -213,12 +229,28 @@ class Modules(_Torch):
         weights = '{"weight": w, "bias": b}' if r.bias else '{"weight": w}'
         return f"layer = {layer}", f"functional_call(layer, {weights}, x)"
 
+    def recipe(
+        self,
+        r: Request,
+        options: Options,
+        before: Sequence[str] = (),
+        after: str = "{y}",
+        operand: Request | None = None,
+    ) -> Program | None:
+        if not (isinstance(r, Pool) or DTYPES[r.dtype].floating):
+            return None  # no parameters of integers
+        return super().recipe(r, options, before, after, operand)
+
     def padding(self, r: Request) -> Options | Unsupported:
         mode = {} if r.padding.mode == "zeros" else {"padding_mode": r.padding.mode}
         if isinstance(r, Conv) and r.padding.word == "same":
             return {"padding": "same", **mode}
         padding = super().padding(r)
         return padding if isinstance(padding, Unsupported) else {**padding, **mode}
+
+
+def _lowering(native: Program | Unsupported, emulated: Program | None) -> Lowering:
+    return Lowering(native, None if emulated == native else emulated)
 
 
 def _strides(r: Request) -> Options:

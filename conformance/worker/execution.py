@@ -39,7 +39,9 @@ def execute(adapter: Adapter, message: Message, begin: Begin = _quiet) -> Messag
     The arrays are the request's inputs in canonical order and, where the VJP is wanted, the
     cotangent last. The reply holds one entry per form; its numbers index the reply's arrays.
     """
-    header, replies, arrays = message.header, [], []
+    header = message.header
+    replies: list[dict[str, Any]] = []
+    arrays: list[Array] = []
     api = _api(adapter, header)
     complete = False
     for form, request, program in _programs(api, header):

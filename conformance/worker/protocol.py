@@ -44,7 +44,7 @@ def encode(message: Message) -> list[bytes | memoryview]:
     header = json.dumps({**message.header, "arrays": shapes}).encode()
     size = sum(array.nbytes for array in arrays)
     buffers: list[bytes | memoryview] = [PREFIX.pack(MAGIC, len(header), size) + header]
-    buffers += [memoryview(array.reshape(-1)).cast("B") for array in arrays if array.nbytes]
+    buffers += [array.reshape(-1).view(np.uint8).data for array in arrays if array.nbytes]
     return buffers
 
 

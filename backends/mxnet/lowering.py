@@ -1,0 +1,345 @@
+"""Requests as programs of ``mxnet.npx`` and ``mxnet.gluon``."""
+
+from __future__ import annotations
+
+import math
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from conformance.adapter import (
+    Api,
+    Lowering,
+    Program,
+    Unsupported,
+    call,
+    cropped,
+    fitted_pads,
+    literal,
+    on_padded,
+    positive,
+    scalar,
+    source,
+)
+from conformance.dtypes import DTYPES
+from conformance.geometry import Pair, effective_window
+from conformance.request import Conv, ConvTranspose, Pool, Request
+
+Options = dict[str, Any]
+WIDE = {"float16": "float32", "int8": "float64", "uint8": "float64", "int32": "float64"}
+
+
+class _MXNet(Api):
+    """What both APIs share: everything but how one operator is written."""
+
+    @abstractmethod
+    def function(self, r: Request) -> str:
+        """The operator's name."""
+
+    @abstractmethod
+    def operator(self, r: Request, options: Options) -> tuple[list[str], list[str], str]:
+        """The lines before ``forward``, its first lines, and the expression on ``x``."""
+
+    def program(
+        self,
+        r: Request,
+        options: Options,
+        before: Sequence[str] = (),
+        after: Sequence[str] = (),
+        operand: Request | None = None,
+    ) -> Program:
+        """One operator, for ``operand`` where the lines around it change the request."""
+        setup, first, expression = self.operator(operand or r, options)
+        last = [f"y = {expression}", *after] if after else [expression]
+        return _source(r, [*first, *before, *last], setup)
+
+    def recipe(
+        self,
+        r: Request,
+        options: Options,
+        before: Sequence[str] = (),
+        after: Sequence[str] = (),
+        operand: Request | None = None,
+    ) -> Program:
+        """As `program`; APIs that can compute in a wider dtype do."""
+        return self.program(r, options, before, after, operand)
+
+    def padded(
+        self, r: Request, own: Request, options: Options, before: Sequence[str] = ()
+    ) -> Program | Unsupported:
+        """The operator with its own padding, that of ``own``."""
+        if own.padding.mode != "zeros":
+            return Unsupported(f"{self.function(r)} pads with zeros only")
+        if own.padding.symmetric is None:
+            return Unsupported(f"{self.function(r)} takes one padding per axis, not one per side")
+        return self.program(r, {"padding": own.padding.symmetric, **options}, before)
+
+    def conv(self, r: Conv) -> Lowering:
+        options = {"stride": r.stride, "dilation": r.dilation, "groups": r.groups}
+        native = self.padded(r, r, options)
+        if r.padding.none:
+            return Lowering(native)
+        return Lowering(native, self.program(r, options, self._extended(r)))
+
+    def conv_transpose(self, r: ConvTranspose) -> Lowering:
+        options = {"stride": r.stride, "dilation": r.dilation, "groups": r.groups}
+        native = self.padded(r, r, {**options, "output_padding": r.output_padding})
+        margins = tuple(
+            (-low, rest - high) for (low, high), rest in zip(r.padding.pairs, r.output_padding)
+        )
+        both = any(s > 1 and d > 1 for s, d in zip(r.stride, r.dilation))
+        if both or r.rank == 3:
+            return Lowering(native, self._as_convolution(r))
+        if not any(low or high for low, high in margins):
+            return Lowering(native)
+        after = self._margins("y", margins)
+        if not r.bias or positive(margins) == ((0, 0),) * r.rank:
+            return Lowering(native, self.program(r, options, after=after))
+        after.append(f"y = y + b.reshape({', '.join(['-1'] + ['1'] * r.rank)})")
+        return Lowering(native, self.program(r, options, (), after, replace(r, bias=False)))
+
+    def _as_convolution(self, r: ConvTranspose) -> Program:
+        """A convolution with the flipped kernel over an input with zeros between its elements.
+
+        Deconvolution itself has no dilation in 3-D, and elsewhere gives wrong sums without oneDNN
+        where stride and dilation meet on one axis.
+        """
+        lines, sizes = [], [*r.input_shape]
+        for axis, stride in enumerate(r.stride, 2):
+            if stride > 1:
+                apart = (math.prod(sizes[:axis]), sizes[axis], 1, math.prod(sizes[axis + 1 :]))
+                gaps = ((0, 0), (0, 0), (0, stride - 1), (0, 0))
+                lines.append(f"x = np.pad(x.reshape({literal(apart)}), {literal(gaps)})")
+                sizes[axis] *= stride
+        if lines:
+            lines.append(f"x = x.reshape({literal(tuple(sizes))})")
+        reach = [effective_window(*each) - 1 for each in zip(r.window, r.dilation)]
+        axes = zip(reach, r.padding.pairs, r.output_padding, r.stride)
+        pads = [(at - low, at - high + more - (s - 1)) for at, (low, high), more, s in axes]
+        lines += self._margins("x", pads)
+        groups = r.groups
+        if groups == 1:
+            lines.append("w = w.swapaxes(0, 1)")
+        else:
+            split = (groups, r.channels // groups, *r.kernel_shape[1:])
+            merged = (r.out_channels, r.channels // groups, *r.window)
+            lines.append(
+                f"w = w.reshape({literal(split)}).swapaxes(1, 2).reshape({literal(merged)})"
+            )
+        lines.append(f"w = np.flip(w, {literal(tuple(range(2, r.rank + 2)))})")
+        names = ["x", "w", "b"] if r.bias else ["x", "w"]
+        options: Options = {
+            "kernel": r.window,
+            "num_filter": r.out_channels,
+            "dilate": r.dilation if max(r.dilation) > 1 else None,
+            "num_group": groups if groups > 1 else None,
+            "no_bias": None if r.bias else True,
+        }
+        return _source(r, [*lines, call("npx.convolution", *names, **options)])
+
+    def max_pool(self, r: Pool) -> Lowering:
+        options = {"stride": r.stride, "ceil_mode": r.ceil_mode}
+        native = self._pool(r, options)
+        own, before = self._exact(r)
+        pads, floating = fitted_pads(own), DTYPES[r.dtype].floating
+        lowest = 'float("-inf")' if floating else "onp.iinfo(x.dtype).min"
+        lines = [*before, *self._filled(pads, lowest)]
+        reach = all(max(pair) < window for pair, window in zip(pads, r.window))
+        if floating and reach and max(r.dilation) == 1 and positive(pads) != ((0, 0),) * r.rank:
+            return Lowering(native, self.program(r, {"stride": r.stride}, lines))
+        lines += [f"x = reduce(np.maximum, [{each}])" for each in _shifts(r)]
+        return Lowering(native, _source(r, [*lines, "x"]))
+
+    def avg_pool(self, r: Pool) -> Lowering:
+        ceil = {"ceil_mode": r.ceil_mode, "count_include_pad": r.count_include_pad}
+        native = self._pool(r, {"stride": r.stride, **ceil})
+        own, lines = self._exact(r)
+        pads, margins = own.padding.pairs, fitted_pads(own)
+        if r.count_include_pad:
+            lines += self._margins("x", pads)
+            margins = tuple((0, high - end) for (_, high), (_, end) in zip(margins, pads))
+        if not any(low or high for low, high in margins):
+            lines.append(f"{_sums(r, 'x')} / {math.prod(r.window)}")
+        else:
+            lines.append("ones = np.ones_like(x)")
+            lines += [*self._margins("x", margins), *self._margins("ones", margins)]
+            lines.append(f"{_sums(r, 'x')} / {_sums(r, 'ones')}")
+        return Lowering(native, _source(r, lines))
+
+    def _pool(self, r: Pool, options: Options) -> Program | Unsupported:
+        """The pooling in the API's words, after padding by hand where the request says so."""
+        if max(r.dilation) > 1:
+            return Unsupported(f"{self.function(r)} has no dilation")
+        if r.padding_value is None:
+            return self.padded(r, r, options)
+        lines = self._margins("x", r.padding.pairs, r.padding_value)
+        return self.program(r, options, lines)
+
+    def _exact(self, r: Pool) -> tuple[Pool, list[str]]:
+        """The pooling that is left after padding by hand and cropping, and the lines of these."""
+        pads = r.padding.pairs
+        if r.padding_value is not None:
+            return on_padded(r, pads), self._filled(pads, literal(r.padding_value))
+        crop = tuple((min(low, 0), min(high, 0)) for low, high in pads)
+        return on_padded(r, crop, positive(pads)), self._margins("x", crop)
+
+    def _margins(self, name: str, pairs: Sequence[Pair], value: float = 0) -> list[str]:
+        """Lines that crop ``name`` where sides are negative, and pad it where they are positive."""
+        text = cropped(name, self.layout, pairs)
+        lines = [f"{name} = {text}"] if text != name else []
+        if not any(low or high for low, high in positive(pairs)):
+            # Max pooling of a view gets a wrong gradient.
+            lines = [f"{line}.copy()" for line in lines]
+        else:
+            widths = literal(self.layout.spread(positive(pairs), (0, 0)))
+            words = f", constant_values={literal(value)}" if value else ""
+            lines.append(f"{name} = np.pad({name}, {widths}{words})")
+        return lines
+
+    def _filled(self, pairs: Sequence[Pair], value: str) -> list[str]:
+        """As `_margins`, with a value: ``np.pad`` itself pads with zeros whatever it is told."""
+        lines = self._margins("x", pairs)
+        if value in ("0", "0.0") or not lines or "np.pad" not in lines[-1]:
+            return lines
+        inside = lines[-1].removeprefix("x = ").replace("np.pad(x", "np.pad(np.ones_like(x)")
+        fill = f"x = np.where(inside, x, np.full_like(x, {value}))"
+        return [*lines[:-1], f"inside = {inside}", lines[-1], fill]
+
+    def _extended(self, r: Conv) -> list[str]:
+        """Lines that pad a convolution's input in its mode."""
+        if r.padding.mode == "zeros":
+            return self._margins("x", r.padding.pairs)
+        mode = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[r.padding.mode]
+        return [
+            f'x = np.take(x, np.array(onp.pad(onp.arange({size}), {pair}, "{mode}")), axis={axis})'
+            for axis, (size, pair) in enumerate(zip(r.spatial, r.padding.pairs), 2)
+            if pair != (0, 0)
+        ]
+
+
+class Npx(_MXNet):
+    """``npx.convolution``, ``npx.deconvolution`` and ``npx.pooling`` on ``mxnet.np`` arrays."""
+
+    name = "mxnet.npx"
+    words: Mapping[str, tuple[str, Any]] = {
+        "stride": ("stride", 1),
+        "padding": ("pad", 0),
+        "dilation": ("dilate", 1),
+        "output_padding": ("adj", 0),
+        "groups": ("num_group", 1),
+        "ceil_mode": ("pooling_convention", False),
+        "count_include_pad": ("count_include_pad", True),
+    }
+
+    def function(self, r: Request) -> str:
+        if isinstance(r, Pool):
+            return "npx.pooling"
+        return "npx.convolution" if isinstance(r, Conv) else "npx.deconvolution"
+
+    def operator(self, r: Request, options: Options) -> tuple[list[str], list[str], str]:
+        words = _options(self.words, options)
+        if isinstance(r, Pool):
+            if "pooling_convention" in words:
+                words["pooling_convention"] = "full"
+            pool = {"kernel": r.window, "pool_type": None if r.kind == "max" else "avg"}
+            return [], [], call(self.function(r), "x", **pool, **words)
+        kernel = {"kernel": r.window, "num_filter": r.out_channels}
+        default = isinstance(r, ConvTranspose)
+        words["no_bias"] = None if default != r.bias else not r.bias
+        names = ["x", "w", "b"] if r.bias else ["x", "w"]
+        return [], [], call(self.function(r), *names, **kernel, **words)
+
+
+class Gluon(_MXNet):
+    """Layers: ``nn.Conv2D``, ``nn.MaxPool2D`` and their like."""
+
+    name = "mxnet.gluon"
+    words: Mapping[str, tuple[str, Any]] = {
+        "stride": ("strides", 1),
+        "padding": ("padding", 0),
+        "dilation": ("dilation", 1),
+        "output_padding": ("output_padding", 0),
+        "groups": ("groups", 1),
+        "ceil_mode": ("ceil_mode", False),
+        "count_include_pad": ("count_include_pad", True),
+    }
+
+    def function(self, r: Request) -> str:
+        if isinstance(r, Pool):
+            return f"nn.{r.kind.title()}Pool{r.rank}D"
+        return f"nn.Conv{r.rank}D{'' if isinstance(r, Conv) else 'Transpose'}"
+
+    def operator(self, r: Request, options: Options) -> tuple[list[str], list[str], str]:
+        window = literal(scalar(r.window))
+        if isinstance(r, Pool):
+            words = _options({**self.words, "stride": ("strides", r.window)}, options, scalar)
+            return [f"layer = {call(self.function(r), window, **words)}"], [], "layer(x)"
+        words = _options(self.words, options, scalar)
+        words |= {"use_bias": None if r.bias else False, "in_channels": r.channels}
+        layer = call(self.function(r), str(r.out_channels), window, **words)
+        setup = [f"layer = {layer}", "layer.initialize()"]
+        if r.dtype != "float32":
+            setup.append(f'layer.cast("{DTYPES[r.dtype].name}")')
+        first = ["with autograd.pause():", "    layer.weight.set_data(w)"]
+        first += ["    layer.bias.set_data(b)"] if r.bias else []
+        return setup, first, "layer(x)"
+
+
+def _options(words: Mapping[str, tuple[str, Any]], options: Options, write: Any = tuple) -> Options:
+    """The options under the API's own names, without those that equal its defaults."""
+    result: Options = {}
+    for key, value in options.items():
+        name, default = words[key]
+        if isinstance(value, tuple):
+            default = default if isinstance(default, tuple) else (default,) * len(value)
+            if value != default:
+                result[name] = write(value)
+        elif value != default:
+            result[name] = value
+    return result
+
+
+def _sums(r: Pool, name: str) -> str:
+    """The expression that sums the windows of an array."""
+    stride = r.stride if max(r.stride) > 1 else None
+    if max(r.dilation) == 1:
+        return call("npx.pooling", name, kernel=r.window, pool_type="sum", stride=stride)
+    ones = f"np.ones({literal((r.channels, 1, *r.window))}, dtype=x.dtype)"
+    return call(
+        "npx.convolution",
+        name,
+        ones,
+        kernel=r.window,
+        num_filter=r.channels,
+        stride=stride,
+        dilate=r.dilation,
+        num_group=r.channels if r.channels > 1 else None,
+        no_bias=True,
+    )
+
+
+def _shifts(r: Pool) -> Iterator[str]:
+    """For each axis, the last one first, the elements of its windows as strided slices of ``x``."""
+    axes = zip(range(2, 2 + r.rank), r.window, r.stride, r.dilation, r.output_shape[2:])
+    for axis, window, stride, dilation, count in reversed(list(axes)):
+        if window == stride == 1:
+            continue
+        steps = f"{window}" if dilation == 1 else f"0, {window * dilation}, {dilation}"
+        part = f"i : i + {(count - 1) * stride + 1}" + (f" : {stride}" if stride > 1 else "")
+        yield f"x[{':, ' * axis}{part}] for i in range({steps})"
+
+
+def _source(r: Request, lines: Sequence[str], setup: Sequence[str] = ()) -> Program:
+    """The program, with ``np`` and its like imported where they are used."""
+    text = "\n".join([*setup, *lines])
+    used = [name for name in ("autograd", "np", "npx") if re.search(rf"\b{name}\b", text)]
+    imports = [] if "reduce(" not in text else ["from functools import reduce\n"]
+    imports += ["import numpy as onp"] if "onp." in text else []
+    imports.append(f"from mxnet import {', '.join(sorted({*used, 'npx'}))}")
+    imports += ["from mxnet.gluon import nn"] if setup else []
+    last = lines[-1]
+    if last.startswith(("x = ", "y = ")):
+        lines = [*lines[:-1], last[4:]]
+    return source(r, imports, "\n".join(lines), setup="\n".join(["npx.set_np()", *setup]))
