@@ -231,12 +231,15 @@ def _place(location: Sequence[str | int], data: Any) -> Place:
     """The part of a pydantic location that exists in the data: union branches are dropped."""
     place: list[str | int] = []
     for index, part in enumerate(location):
-        last = index == len(location) - 1
-        if (isinstance(data, Mapping) and part in data) or (
-            isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)
-        ):
+        if _has(data, part):
             data = data[part]
-        elif not (last and isinstance(data, Mapping) and isinstance(part, str)):
+        elif index < len(location) - 1 or not isinstance(data, Mapping) or isinstance(part, int):
             continue
         place.append(part)
     return tuple(place)
+
+
+def _has(data: Any, part: str | int) -> bool:
+    if isinstance(data, Mapping):
+        return part in data
+    return isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)
