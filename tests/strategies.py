@@ -39,7 +39,8 @@ def requests(
     With ``empty`` a batch, channel or spatial axis may have no elements. Averages are drawn for
     floating dtypes only.
     """
-    op, rank, dtype = (draw(st.sampled_from(values)) for values in (ops, ranks, dtypes))
+    op, rank = draw(st.sampled_from(ops)), draw(st.sampled_from(ranks))
+    dtype = draw(st.sampled_from(dtypes))
     if op == "avg_pool" and not DTYPES[dtype].floating:
         dtype = "float64"
     least = 0 if empty and draw(st.integers(0, 5)) == 0 else 1

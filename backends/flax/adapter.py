@@ -22,7 +22,7 @@ from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool
 
 from ..jax.adapter import JaxAdapter
-from ..jax.lowering import JaxApi, padding_option, transposed_word
+from ..jax.lowering import JaxApi, beyond, padding_option, transposed_word
 from ..jax.recipes import plain_divisor
 
 MODES = {"circular": "CIRCULAR", "reflect": "REFLECT"}
@@ -44,33 +44,28 @@ class Flax(JaxApi):
         options = {**_sizes(r), "feature_group_count": r.groups if r.groups > 1 else None}
         mode = r.padding.mode
         if mode == "zeros" or r.padding.none:
-            return Lowering(self._layer(r, {**options, "padding": _padding(r.padding)}))
-        native: Program | Unsupported = Unsupported(f"{self.module}.Conv has no {mode} padding")
-        if mode in MODES and r.padding.pairs == _around(r):
-            native = self._layer(r, {**options, "padding": MODES[mode]})
-        elif mode in MODES:
+            native = self._conv(r, {**options, "padding": _padding(r.padding)})
+            if not beyond(r, r.padding.pairs):
+                return Lowering(native)
+            pad = f"x = {self.pad(r)}"
+            return Lowering(native, self._conv(r, {**options, "padding": "VALID"}, [pad]))
+        emulated = self._conv(r, {**options, "padding": "VALID"}, [self.pad_mode(r.padding)])
+        if mode not in MODES:
+            return Lowering(Unsupported(f"{self.module}.Conv has no {mode} padding"), emulated)
+        if r.padding.pairs != _around(r):
             reason = f"{self.module}.Conv pads {mode} by 'same' amounts at stride 1 only"
-            native = Unsupported(reason)
-        emulated = self._layer(r, {**options, "padding": "VALID"}, [self.pad_mode(r.padding)])
-        return Lowering(native, emulated)
+            return Lowering(Unsupported(reason), emulated)
+        return Lowering(self._conv(r, {**options, "padding": MODES[mode]}), emulated)
 
-    def conv_transpose(self, r: ConvTranspose) -> Lowering:
+    def _conv(self, r: Conv, options: Options, before: Sequence[str] = ()) -> Program:
+        setup, lines = self.layer(r, options)
+        return self.program(r, [*before, *lines], setup)
+
+    def transposed(self, r: ConvTranspose) -> tuple[str, list[str]]:
         word = transposed_word(r)
         padding = _sides(_transposed_padding(r)) if word is None else word
         options = {**_sizes(r), "padding": None if word == "SAME" else padding}
-        options["transpose_kernel"] = True
-        program = self._layer(r, options)
-        if r.groups == 1:
-            return Lowering(program)
-        return Lowering(Unsupported(f"{self.module}.ConvTranspose has no groups"), program)
-
-    def _layer(
-        self, r: Conv | ConvTranspose, options: Options, before: Sequence[str] = ()
-    ) -> Program:
-        setup, lines = self.layer(r, options)
-        if isinstance(r, ConvTranspose) and r.groups > 1:
-            lines = self.per_group(r, lines)
-        return self.program(r, [*before, *lines], setup)
+        return self.layer(r, {**options, "transpose_kernel": True})
 
     def maximum(self, r: Pool, padding: object) -> str:
         return f"return {self._pool(r, 'max_pool', padding)}"
@@ -100,6 +95,7 @@ class Linen(Flax):
 
     name = "flax.linen"
     module = "nn"
+    transposing = "nn.ConvTranspose"
 
     def layer(self, r: Conv | ConvTranspose, options: Options) -> tuple[str, list[str]]:
         layer = _construct("nn", r, [str(_features(r)[1])], options)
@@ -112,6 +108,7 @@ class Nnx(Flax):
 
     name = "flax.nnx"
     module = "nnx"
+    transposing = "nnx.ConvTranspose"
 
     def layer(self, r: Conv | ConvTranspose, options: Options) -> tuple[str, list[str]]:
         initial = ["kernel_init=lambda *_: w", "bias_init=lambda *_: b"][: 1 + r.bias]

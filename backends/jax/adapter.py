@@ -21,7 +21,7 @@ from conformance.adapter import (
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool
 
-from .lowering import JaxApi, lowest, padding_option, transposed_word, wide
+from .lowering import JaxApi, beyond, lowest, padding_option, transposed_word, wide
 from .recipes import dilated, plain_divisor
 
 AXES = {1: "W", 2: "HW", 3: "DHW"}
@@ -33,11 +33,16 @@ class Lax(JaxApi):
     name = "jax.lax"
     layout = Layout()
     pooling = "lax.reduce_window"
+    transposing = "lax.conv_transpose"
     dilates_pooling = True
 
     def conv(self, r: Conv) -> Lowering:
+        native = self.program(r, self._conv(r, padding_option(r.padding)))
         if r.padding.mode == "zeros" or r.padding.none:
-            return Lowering(self.program(r, self._conv(r, padding_option(r.padding))))
+            if not beyond(r, r.padding.pairs):
+                return Lowering(native)
+            lines = [f"x = {self.pad(r)}", *self._conv(r, "VALID")]
+            return Lowering(native, self.program(r, lines))
         missing = Unsupported("lax.conv_general_dilated pads with zeros only")
         lines = [self.pad_mode(r.padding), *self._conv(r, "VALID")]
         return Lowering(missing, self.program(r, lines))
@@ -52,27 +57,28 @@ class Lax(JaxApi):
             rhs_dilation=r.dilation if dilated(r) else None,
             feature_group_count=r.groups if r.groups > 1 else None,
         )
-        return _biased(r, expression)
+        return self._biased(r, expression)
 
-    def conv_transpose(self, r: ConvTranspose) -> Lowering:
-        word = transposed_word(r)
-        pairs = [
-            (low, high - extra) for (low, high), extra in zip(r.padding.pairs, r.output_padding)
-        ]
-        axes = f"NC{AXES[r.rank]}", f"OI{AXES[r.rank]}", f"NC{AXES[r.rank]}"
-        options = {
-            "strides": r.stride,
-            "padding": word or pairs,
-            "rhs_dilation": r.dilation if dilated(r) else None,
-            "dimension_numbers": axes,
-            "transpose_kernel": True,
-            "use_consistent_padding": None if word else True,
-        }
-        lines = _biased(r, call("lax.conv_transpose", "x", "w", **options))
-        if r.groups == 1:
-            return Lowering(self.program(r, lines))
-        missing = Unsupported("lax.conv_transpose has no groups")
-        return Lowering(missing, self.program(r, self.per_group(r, lines)))
+    def transposed(self, r: ConvTranspose) -> tuple[str, list[str]]:
+        word, axes = transposed_word(r), AXES[r.rank]
+        ends = zip(r.padding.pairs, r.output_padding)
+        expression = call(
+            "lax.conv_transpose",
+            "x",
+            "w",
+            strides=r.stride,
+            padding=word or [(low, high - extra) for (low, high), extra in ends],
+            rhs_dilation=r.dilation if dilated(r) else None,
+            dimension_numbers=(f"NC{axes}", f"OI{axes}", f"NC{axes}"),
+            transpose_kernel=True,
+            use_consistent_padding=None if word else True,
+        )
+        return "", self._biased(r, expression)
+
+    def _biased(self, r: Conv | ConvTranspose, expression: str) -> list[str]:
+        if not r.bias:
+            return [f"return {expression}"]
+        return [f"y = {expression}", f"return y + {self.broadcast_bias(r)}"]
 
     def maximum(self, r: Pool, padding: object) -> str:
         return f"return {self._reduce(r, padding, lowest(r), 'lax.max')}"
@@ -93,12 +99,6 @@ class Lax(JaxApi):
         dilation = (1, 1, *r.dilation) if dilated(r) else None
         arguments = operand, start, operation, *map(literal, (window, stride, padding))
         return call("lax.reduce_window", *arguments, window_dilation=dilation)
-
-
-def _biased(r: Conv | ConvTranspose, expression: str) -> list[str]:
-    if not r.bias:
-        return [f"return {expression}"]
-    return [f"y = {expression}", f"return y + b[:{', None' * r.rank}]"]
 
 
 class JaxAdapter(Adapter):

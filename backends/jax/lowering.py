@@ -51,7 +51,12 @@ class JaxApi(Recipes):
 
     functions = {name: f"jnp.{name}" for name in ARRAY_FUNCTIONS}
     pooling: str
+    transposing: str
     dilates_pooling = False
+
+    @abstractmethod
+    def transposed(self, r: ConvTranspose) -> tuple[str, list[str]]:
+        """The lines before ``forward``, and those that return the result, without groups."""
 
     @abstractmethod
     def maximum(self, r: Pool, padding: object) -> str:
@@ -83,15 +88,35 @@ class JaxApi(Recipes):
             return super().constant(value)
         return "-jnp.inf" if value < 0 else f"jnp.{value}"
 
+    def conv_transpose(self, r: ConvTranspose) -> Lowering:
+        setup, lines = self.transposed(r)
+        single = r.groups == 1
+        native: Program | Unsupported = Unsupported(f"{self.transposing} has no groups")
+        if single:
+            native = self.program(r, lines, setup)
+        ends = zip(r.padding.pairs, r.output_padding)
+        if not beyond(r, [(low, high - extra) for (low, high), extra in ends]):
+            if single:
+                return Lowering(native)
+            return Lowering(native, self.program(r, self.per_group(r, lines), setup))
+        plain = replace(
+            r, padding=Padding(((0, 0),) * r.rank), output_padding=(0,) * r.rank, bias=False
+        )
+        setup, lines = self.transposed(plain)
+        lines = lines if single else self.per_group(plain, lines)
+        return Lowering(native, self.program(r, [*lines[:-1], *self.trimmed(r, lines[-1])], setup))
+
     def max_pool(self, r: Pool) -> Lowering:
         before, r = self.by_hand(r)
         native = self._native(r, [*before, self.maximum(r, padding_option(r.padding))])
         plain = isinstance(native, Program) and not dilated(r)
-        if plain and not r.padding.negative and not _beyond(r):
+        if plain and not beyond(r, r.padding.pairs):
             return Lowering(native)
-        rest = fitted(r)
+        crop, rest = self.crop(r)
+        rest = fitted(rest)
+        before += crop
         if not rest.padding.none:
-            before.append(f"x = {self.pad(rest.padding, lowest(r))}")
+            before.append(f"x = {self.pad(rest, lowest(r))}")
         if dilated(r):
             before += self.gather(rest, flat=True)
             rest = replace(rest, stride=rest.window, dilation=(1,) * r.rank)
@@ -104,13 +129,13 @@ class JaxApi(Recipes):
         if isinstance(native, Program) and not r.padding.negative:
             helped = self.program(r, self.same_dtype(r, lines))
             return Lowering(native, None if helped == native else helped)
-        count, rest = self.counted(r) if r.ceil_mode else ([], r)
-        crop, rest = self.crop(rest)
+        crop, rest = self.crop(r)
+        count, rest = self.counted(rest) if r.ceil_mode else ([], rest)
         if dilated(rest) and not self.dilates_pooling:
             lines = self.gathered_average(rest)
         else:
             lines = self.same_dtype(rest, self.average(rest, padding_option(rest.padding)))
-        return Lowering(native, self.program(r, [*before, *count, *crop, *lines]))
+        return Lowering(native, self.program(r, [*before, *crop, *count, *lines]))
 
     def _native(self, r: Pool, lines: list[str]) -> Program | Unsupported:
         if r.ceil_mode:
@@ -125,7 +150,7 @@ def lowest(r: Pool) -> str:
     return "-jnp.inf" if DTYPES[r.dtype].floating else "jnp.iinfo(x.dtype).min"
 
 
-def _beyond(r: Pool) -> bool:
-    """Whether a window may lie in the padding altogether."""
+def beyond(r: Request, pairs: Sequence[geometry.Pair]) -> bool:
+    """Whether the padding crops, or is so wide that a window may lie in it altogether."""
     spans = (geometry.effective_window(*sizes) for sizes in zip(r.window, r.dilation))
-    return any(max(pair) >= span for pair, span in zip(r.padding.pairs, spans))
+    return any(min(pair) < 0 or max(pair) >= span for pair, span in zip(pairs, spans))

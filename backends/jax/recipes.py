@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from conformance.adapter import Api, call, cropped, fitted_pads, literal, positive, window_index
-from conformance.request import Conv, ConvTranspose, Padding, Pool
+from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 
 ARRAY_FUNCTIONS = ("arange", "concatenate", "ones_like", "pad", "split", "sum", "take")
 
@@ -20,8 +20,14 @@ class Recipes(Api):
 
     functions: Mapping[str, str]
 
-    def pad(self, padding: Padding, value: str = "0", name: str = "x") -> str:
-        """The expression that crops ``name`` and pads it with a constant."""
+    def pad(
+        self, r: Request, value: str = "0", name: str = "x", padding: Padding | None = None
+    ) -> str:
+        """The expression that crops ``name`` and pads it with a constant.
+
+        The padding is the request's unless given.
+        """
+        padding = padding or r.padding
         text, pairs = cropped(name, self.layout, padding.pairs), positive(padding.pairs)
         if not any(map(any, pairs)):
             return text
@@ -55,11 +61,28 @@ class Recipes(Api):
             f"return {self.functions['concatenate']}(list(y), axis={data})",
         ]
 
+    def trimmed(self, r: ConvTranspose, last: str) -> list[str]:
+        """Lines that crop a transposed convolution without padding, pad it, and add the bias.
+
+        ``last`` is the line that returns it, all of it and without a bias.
+        """
+        ends = zip(r.padding.pairs, r.output_padding)
+        margins = Padding(tuple((-low, extra - high) for (low, high), extra in ends))
+        bias = f" + {self.broadcast_bias(r)}" if r.bias else ""
+        return [
+            f"y = {last.removeprefix('return ')}",
+            f"return {self.pad(r, name='y', padding=margins)}{bias}",
+        ]
+
+    def broadcast_bias(self, r: Conv | ConvTranspose) -> str:
+        """The bias as it adds to the output."""
+        return "b" if self.layout.data.endswith("C") else f"b[:{', None' * r.rank}]"
+
     def by_hand(self, r: Pool) -> tuple[list[str], Pool]:
         """The line that pads by hand, where the request says so, and the pooling after it."""
         before = []
         if r.padding_value is not None and not r.padding.none:
-            before.append(f"x = {self.pad(r.padding, self.constant(r.padding_value))}")
+            before.append(f"x = {self.pad(r, self.constant(r.padding_value))}")
             r = after(r.padding, replace(r, padding_value=None))
         floor = replace(r, ceil_mode=False)
         return before, floor if floor.output_shape == r.output_shape else r
@@ -74,7 +97,7 @@ class Recipes(Api):
         if not r.padding.negative:
             return [], r
         cut = Padding(tuple((min(low, 0), min(high, 0)) for low, high in r.padding.pairs))
-        return [f"x = {self.pad(cut)}"], after(cut, r)
+        return [f"x = {self.pad(r, padding=cut)}"], after(cut, r)
 
     def counted(self, r: Pool) -> tuple[list[str], Pool]:
         """An average in ceil mode: the line that pads what counts, and the pooling after it.
@@ -86,7 +109,7 @@ class Recipes(Api):
             return [], rest
         ends = zip(r.padding.pairs, rest.padding.pairs)
         inside = Padding(tuple((low, min(high, end)) for (low, high), (_, end) in ends))
-        lines = [] if inside.none else [f"x = {self.pad(inside)}"]
+        lines = [] if inside.none else [f"x = {self.pad(r, padding=inside)}"]
         return lines, after(inside, replace(rest, count_include_pad=False))
 
     def gather(self, r: Pool, flat: bool = False) -> list[str]:
@@ -108,7 +131,7 @@ class Recipes(Api):
 
     def gathered_average(self, r: Pool) -> list[str]:
         """The average of gathered windows: any dilation, any divisor."""
-        lines = [] if r.padding.none else [f"x = {self.pad(r.padding)}"]
+        lines = [] if r.padding.none else [f"x = {self.pad(r)}"]
         lines += self.gather(r)
         first = self.layout.data.index("*")
         axes = tuple(first + 1 + 2 * axis for axis in range(r.rank))

@@ -19,6 +19,7 @@ from conformance.adapter import (
     fitted_pads,
     literal,
     on_padded,
+    parameters,
     positive,
     scalar,
     source,
@@ -55,16 +56,12 @@ class _MXNet(Api):
         last = [f"y = {expression}", *after] if after else [expression]
         return _source(r, [*first, *before, *last], setup)
 
-    def recipe(
-        self,
-        r: Request,
-        options: Options,
-        before: Sequence[str] = (),
-        after: Sequence[str] = (),
-        operand: Request | None = None,
-    ) -> Program:
-        """As `program`; APIs that can compute in a wider dtype do."""
-        return self.program(r, options, before, after, operand)
+    def recipe(self, r: Conv, options: Options, before: Sequence[str]) -> Program:
+        """A program after lines that pad, in a wider dtype where there are no kernels for it."""
+        if r.dtype not in WIDE:
+            return self.program(r, options, before)
+        _, _, expression = Npx().operator(r, options)
+        return _source(r, _widened(r, [*before, f"y = {expression}"]))
 
     def padded(
         self, r: Request, own: Request, options: Options, before: Sequence[str] = ()
@@ -79,9 +76,9 @@ class _MXNet(Api):
     def conv(self, r: Conv) -> Lowering:
         options = {"stride": r.stride, "dilation": r.dilation, "groups": r.groups}
         native = self.padded(r, r, options)
-        if r.padding.none:
+        if r.padding.none and r.dtype not in WIDE:
             return Lowering(native)
-        return Lowering(native, self.program(r, options, self._extended(r)))
+        return Lowering(native, self.recipe(r, options, self._extended(r)))
 
     def conv_transpose(self, r: ConvTranspose) -> Lowering:
         options = {"stride": r.stride, "dilation": r.dilation, "groups": r.groups}
@@ -90,7 +87,7 @@ class _MXNet(Api):
             (-low, rest - high) for (low, high), rest in zip(r.padding.pairs, r.output_padding)
         )
         both = any(s > 1 and d > 1 for s, d in zip(r.stride, r.dilation))
-        if both or r.rank == 3:
+        if both or r.rank == 3 or r.dtype in WIDE:
             return Lowering(native, self._as_convolution(r))
         if not any(low or high for low, high in margins):
             return Lowering(native)
@@ -103,8 +100,8 @@ class _MXNet(Api):
     def _as_convolution(self, r: ConvTranspose) -> Program:
         """A convolution with the flipped kernel over an input with zeros between its elements.
 
-        Deconvolution itself has no dilation in 3-D, and elsewhere gives wrong sums without oneDNN
-        where stride and dilation meet on one axis.
+        Deconvolution itself has no dilation in 3-D, gives wrong sums without oneDNN where stride
+        and dilation meet on one axis, and with it no gradient where its inputs are computed.
         """
         lines, sizes = [], [*r.input_shape]
         for axis, stride in enumerate(r.stride, 2):
@@ -129,7 +126,6 @@ class _MXNet(Api):
                 f"w = w.reshape({literal(split)}).swapaxes(1, 2).reshape({literal(merged)})"
             )
         lines.append(f"w = np.flip(w, {literal(tuple(range(2, r.rank + 2)))})")
-        names = ["x", "w", "b"] if r.bias else ["x", "w"]
         options: Options = {
             "kernel": r.window,
             "num_filter": r.out_channels,
@@ -137,7 +133,8 @@ class _MXNet(Api):
             "num_group": groups if groups > 1 else None,
             "no_bias": None if r.bias else True,
         }
-        return _source(r, [*lines, call("npx.convolution", *names, **options)])
+        lines.append(f"y = {call('npx.convolution', *parameters(r), **options)}")
+        return _source(r, _widened(r, lines) if r.dtype in WIDE else lines)
 
     def max_pool(self, r: Pool) -> Lowering:
         options = {"stride": r.stride, "ceil_mode": r.ceil_mode}
@@ -160,13 +157,20 @@ class _MXNet(Api):
         if r.count_include_pad:
             lines += self._margins("x", pads)
             margins = tuple((0, high - end) for (_, high), (_, end) in zip(margins, pads))
-        if not any(low or high for low, high in margins):
-            lines.append(f"{_sums(r, 'x')} / {math.prod(r.window)}")
-        else:
+        names = ["x"]
+        if any(low or high for low, high in margins):
+            names.append("ones")
             lines.append("ones = np.ones_like(x)")
             lines += [*self._margins("x", margins), *self._margins("ones", margins)]
-            lines.append(f"{_sums(r, 'x')} / {_sums(r, 'ones')}")
-        return Lowering(native, _source(r, lines))
+        divisor = names[1:] or [str(math.prod(r.window))]
+        for name in names:
+            if max(r.dilation) > 1:
+                lines += [f"{name} = sum({each})" for each in _shifts(r, name)]
+            else:
+                stride = r.stride if max(r.stride) > 1 else None
+                sums = call("npx.pooling", name, kernel=r.window, pool_type="sum", stride=stride)
+                lines.append(f"{name} = {sums}")
+        return Lowering(native, _source(r, [*lines, f"x / {divisor[0]}"]))
 
     def _pool(self, r: Pool, options: Options) -> Program | Unsupported:
         """The pooling in the API's words, after padding by hand where the request says so."""
@@ -191,7 +195,7 @@ class _MXNet(Api):
         lines = [f"{name} = {text}"] if text != name else []
         if not any(low or high for low, high in positive(pairs)):
             # Max pooling of a view gets a wrong gradient.
-            lines = [f"{line}.copy()" for line in lines]
+            lines = [f"{line}.copy()" for line in lines if name == "x"] or lines
         else:
             widths = literal(self.layout.spread(positive(pairs), (0, 0)))
             words = f", constant_values={literal(value)}" if value else ""
@@ -248,8 +252,7 @@ class Npx(_MXNet):
         kernel = {"kernel": r.window, "num_filter": r.out_channels}
         default = isinstance(r, ConvTranspose)
         words["no_bias"] = None if default != r.bias else not r.bias
-        names = ["x", "w", "b"] if r.bias else ["x", "w"]
-        return [], [], call(self.function(r), *names, **kernel, **words)
+        return [], [], call(self.function(r), *parameters(r), **kernel, **words)
 
 
 class Gluon(_MXNet):
@@ -290,45 +293,33 @@ class Gluon(_MXNet):
 def _options(words: Mapping[str, tuple[str, Any]], options: Options, write: Any = tuple) -> Options:
     """The options under the API's own names, without those that equal its defaults."""
     result: Options = {}
-    for key, value in options.items():
-        name, default = words[key]
+    for key, (name, default) in words.items():
+        value = options.get(key, default)
         if isinstance(value, tuple):
-            default = default if isinstance(default, tuple) else (default,) * len(value)
-            if value != default:
+            if value != default and set(value) != {default}:
                 result[name] = write(value)
         elif value != default:
             result[name] = value
     return result
 
 
-def _sums(r: Pool, name: str) -> str:
-    """The expression that sums the windows of an array."""
-    stride = r.stride if max(r.stride) > 1 else None
-    if max(r.dilation) == 1:
-        return call("npx.pooling", name, kernel=r.window, pool_type="sum", stride=stride)
-    ones = f"np.ones({literal((r.channels, 1, *r.window))}, dtype=x.dtype)"
-    return call(
-        "npx.convolution",
-        name,
-        ones,
-        kernel=r.window,
-        num_filter=r.channels,
-        stride=stride,
-        dilate=r.dilation,
-        num_group=r.channels if r.channels > 1 else None,
-        no_bias=True,
-    )
+def _widened(r: Request, lines: Sequence[str]) -> list[str]:
+    """Lines that compute ``y`` in a wider dtype, with the casts to it and back."""
+    wide = [f'{name}.astype("{WIDE[r.dtype]}")' for name in parameters(r)]
+    back = "" if DTYPES[r.dtype].floating else '.astype("int64")'
+    narrow = f'y = y{back}.astype("{DTYPES[r.dtype].name}")'
+    return [f"{', '.join(parameters(r))} = {', '.join(wide)}", *lines, narrow]
 
 
-def _shifts(r: Pool) -> Iterator[str]:
-    """For each axis, the last one first, the elements of its windows as strided slices of ``x``."""
+def _shifts(r: Pool, name: str = "x") -> Iterator[str]:
+    """For each axis, the last one first, the elements of its windows as strided slices."""
     axes = zip(range(2, 2 + r.rank), r.window, r.stride, r.dilation, r.output_shape[2:])
     for axis, window, stride, dilation, count in reversed(list(axes)):
         if window == stride == 1:
             continue
         steps = f"{window}" if dilation == 1 else f"0, {window * dilation}, {dilation}"
         part = f"i : i + {(count - 1) * stride + 1}" + (f" : {stride}" if stride > 1 else "")
-        yield f"x[{':, ' * axis}{part}] for i in range({steps})"
+        yield f"{name}[{':, ' * axis}{part}] for i in range({steps})"
 
 
 def _source(r: Request, lines: Sequence[str], setup: Sequence[str] = ()) -> Program:

@@ -25,10 +25,12 @@ from conformance.request import Conv, ConvTranspose, PaddingMode, Pool, Request
 
 from . import loops
 
+Functions = list[Callable[..., Any]]
+
 STEPS = 20_000
 """Most steps that a program's loops take: about half a second with the gradients."""
 
-PRODUCTS = 2**27
+PRODUCTS = 2**26
 """Most elements that the steps look at together."""
 
 MODES: dict[PaddingMode, str] = {
@@ -55,7 +57,13 @@ class Loops(Api):
 
     def conv_transpose(self, r: ConvTranspose) -> Lowering:
         """Lower a transposed convolution."""
-        helpers = [loops.wide, loops.padded, loops.unpadded, loops.covered, loops.trimming]
+        helpers: Functions = [
+            loops.wide,
+            loops.padded,
+            loops.unpadded,
+            loops.covered,
+            loops.trimming,
+        ]
         return _lowering(
             r,
             [*helpers, loops.conv_transpose, loops.conv_transpose_vjp],
@@ -114,7 +122,7 @@ class NumPy(Adapter):
 
 
 def _pool(r: Pool) -> Lowering:
-    helpers = [loops.wide, loops.padded, loops.unpadded, loops.pooled, loops.inner]
+    helpers: Functions = [loops.wide, loops.padded, loops.unpadded, loops.pooled, loops.inner]
     return _lowering(
         r,
         [*helpers, loops.pool, loops.pool_vjp],
@@ -126,12 +134,12 @@ def _pool(r: Pool) -> Lowering:
     )
 
 
-def _lowering(r: Request, functions: Sequence[Callable[..., Any]], **options: object) -> Lowering:
+def _lowering(r: Request, functions: Functions, **options: object) -> Lowering:
     """A program of the functions' own source; the last two are the operator and its VJP."""
     return Lowering(_refusal(r) or _program(r, functions, **options))
 
 
-def _program(r: Request, functions: Sequence[Callable[..., Any]], **options: object) -> Program:
+def _program(r: Request, functions: Functions, **options: object) -> Program:
     operator, adjoint = (function.__name__ for function in functions[-2:])
     arguments = ", ".join(parameters(r))
     options = {"stride": r.stride, "padding": r.padding.pairs, "dilation": r.dilation, **options}

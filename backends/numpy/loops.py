@@ -19,15 +19,14 @@ def wide(a: NDArray[Any]) -> NDArray[Any]:
 
 
 def padded(
-    x: NDArray[Any], padding: tuple[tuple[int, int], ...], mode: str = "constant", value: float = 0
+    x: NDArray[Any], padding: tuple[tuple[int, int], ...], mode: Any = "constant", value: float = 0
 ) -> NDArray[Any]:
     """The array padded as ``np.pad`` does; sides with a negative number are cropped."""
     grow = [(0, 0), (0, 0), *((max(low, 0), max(high, 0)) for low, high in padding)]
-    fill = {"constant_values": value} if mode == "constant" else {}
-    x = np.pad(x, grow, mode, **fill)  # type: ignore[call-overload]
-    keep = tuple(
-        slice(max(-low, 0), size + min(high, 0)) for size, (low, high) in zip(x.shape[2:], padding)
-    )
+    fill: dict[str, Any] = {"constant_values": value} if mode == "constant" else {}
+    x = np.pad(x, grow, mode, **fill)
+    sides = [(max(-low, 0), min(high, 0)) for low, high in padding]
+    keep = [slice(first, size + last) for size, (first, last) in zip(x.shape[2:], sides)]
     return x[(slice(None), slice(None), *keep)]
 
 

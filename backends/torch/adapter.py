@@ -36,6 +36,7 @@ IMPORTS = {
     "nn": "from torch import nn",
     "functional_call": "from torch.func import functional_call",
 }
+ORDER = ("stride", "padding", "output_padding", "dilation", "groups", "ceil_mode")
 Options = dict[str, Any]
 
 
@@ -65,7 +66,8 @@ class _Torch(Api):
         operand: Request | None = None,
     ) -> Program:
         """One operator, for ``operand`` where the lines around it change the request."""
-        setup, expression = self.operator(operand or r, options)
+        first = {name: options[name] for name in ORDER if name in options}
+        setup, expression = self.operator(operand or r, {**first, **options})
         return source(r, IMPORTS, "\n".join([*before, after.format(y=expression)]), setup=setup)
 
     def recipe(

@@ -10,7 +10,9 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import os
+import select
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -35,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     faulthandler.enable(all_threads=False)
     for descriptor in (options.read, options.write):
         os.set_inheritable(descriptor, False)
+    threading.Thread(target=_leave_with_runner, args=(options.read,), daemon=True).start()
     with os.fdopen(options.read, "rb") as reader, os.fdopen(options.write, "wb") as writer:
         try:
             adapter = load_adapter(options.adapter)
@@ -46,6 +49,14 @@ def main(arguments: Sequence[str]) -> int:
             Message({"type": "hello", "protocol": protocol.VERSION, **_describe_adapter(adapter)}),
         )
         return _serve(adapter, reader, writer)
+
+
+def _leave_with_runner(descriptor: int) -> None:
+    """End the process when the runner is gone, even while a framework hangs."""
+    hangup = select.poll()
+    hangup.register(descriptor, 0)
+    hangup.poll()
+    os._exit(1)
 
 
 def _serve(adapter: Adapter, reader: BinaryIO, writer: BinaryIO) -> int:

@@ -1,0 +1,202 @@
+"""TensorFlow: ``tf.nn``, and ``keras.layers`` on TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from conformance import geometry
+from conformance.adapter import (
+    EAGER,
+    Adapter,
+    Info,
+    Mode,
+    Unsupported,
+    call,
+    given,
+    literal,
+    scalar,
+)
+from conformance.dtypes import DTYPES, Array
+from conformance.request import Conv, ConvTranspose, Pool, Request
+
+from ..jax.recipes import ARRAY_FUNCTIONS, dilated
+from .keras_layers import KerasLayers
+from .recipes import Lines, TensorFlowApi
+
+
+class TfNn(TensorFlowApi):
+    """The operators as functions."""
+
+    name = "tf.nn"
+    reflect = "REFLECT"
+    functions = {
+        **{name: f"tf.{name}" for name in ARRAY_FUNCTIONS},
+        "arange": "tf.range",
+        "clip": "tf.clip_by_value",
+        "concatenate": "tf.concat",
+        "reshape": "tf.reshape",
+        "stack": "tf.stack",
+        "sum": "tf.reduce_sum",
+        "take": "tf.gather",
+        "zeros_like": "tf.zeros_like",
+    }
+
+    def flattened(self, index: str) -> str:
+        return f"tf.reshape({index}, [-1])"
+
+    def native(self, r: Request) -> Lines | Unsupported:
+        if isinstance(r, Pool):
+            return self._native_pool(r)
+        name = f"conv{r.rank}d" if isinstance(r, Conv) else f"conv{r.rank}d_transpose"
+        if r.padding.mode != "zeros" and not r.padding.none:
+            return Unsupported(f"tf.nn.{name} pads with zeros only")
+        padding = self._word(r)
+        if padding is None:
+            if r.rank != 2:
+                return Unsupported(f"tf.nn.{name} has no explicit padding")
+            padding = [list(pair) for pair in self.layout.spread(r.padding.pairs, (0, 0))]
+        return self._kernel(r, padding)
+
+    def plain(self, r: Request) -> Lines:
+        return self._pool(r, "VALID") if isinstance(r, Pool) else self._kernel(r, "VALID")
+
+    def _word(self, r: Request) -> str | None:
+        """'SAME' or 'VALID' where TensorFlow means by it what the request means."""
+        if r.padding.none and not (isinstance(r, ConvTranspose) and r.padding.word == "same"):
+            return "VALID"
+        if isinstance(r, ConvTranspose):
+            axes = zip(r.window, r.stride, r.dilation, r.padding.pairs, r.output_padding)
+            same = all(
+                geometry.transposed_same(*sizes) == (pair, extra) for *sizes, pair, extra in axes
+            )
+            return "SAME" if same and r.padding.word == "same" else None
+        return "SAME" if r.padding.word == "same" else None
+
+    def _kernel(self, r: Conv | ConvTranspose, padding: object) -> Lines:
+        deep = r.rank == 3
+        options: dict[str, object] = {
+            "stride" if r.rank == 1 and isinstance(r, Conv) else "strides": _steps(r.stride, deep),
+            "padding": padding,
+            "dilations": _steps(r.dilation, deep) if dilated(r) else None,
+        }
+        if isinstance(r, Conv):
+            expression = call(f"tf.nn.conv{r.rank}d", "x", "w", **options)
+        else:
+            shape = [r.input_shape[0], *r.output_shape[2:], r.out_channels]
+            name = f"tf.nn.conv{r.rank}d_transpose"
+            expression = call(name, "x", "w", output_shape=shape, **options)
+        return "", [f"return {expression} + b" if r.bias else f"return {expression}"]
+
+    def _native_pool(self, r: Pool) -> Lines | Unsupported:
+        name = f"{r.kind}_pool{r.rank}d"
+        if r.ceil_mode:
+            return Unsupported(f"tf.nn.{name} has no ceil mode")
+        padding = self._word(r)
+        if r.kind == "avg" and padding == "SAME" and r.count_include_pad:
+            return Unsupported(f"tf.nn.{name} leaves the padding out of the count")
+        if padding is not None:
+            return self._pool(r, padding)
+        if dilated(r):
+            return Unsupported("tf.nn.pool has no explicit padding")
+        if r.kind == "avg" or r.rank == 3:
+            return Unsupported(f"tf.nn.{name} has no explicit padding")
+        return self._pool(r, [list(pair) for pair in self.layout.spread(r.padding.pairs, (0, 0))])
+
+    def _pool(self, r: Pool, padding: object) -> Lines:
+        if dilated(r):
+            arguments = "x", literal(list(r.window)), literal(r.kind.upper())
+            strides = None if set(r.stride) == {1} else list(r.stride)
+            dilations = list(r.dilation)
+            word = None if padding == "VALID" else padding
+            options = {"strides": strides, "padding": word, "dilations": dilations}
+            return "", [f"return {call('tf.nn.pool', *arguments, **options)}"]
+        sizes = {"ksize": _steps(r.window), "strides": _steps(r.stride)}
+        name = f"tf.nn.{r.kind}_pool{r.rank}d"
+        return "", [f"return {call(name, 'x', **sizes, padding=padding)}"]
+
+
+def _steps(values: tuple[int, ...], deep: bool = False) -> object:
+    """Strides or dilations as TensorFlow takes them; in 3-D with the batch and the channels."""
+    if deep:
+        return [1, *values, 1]
+    step = scalar(values)
+    return list(step) if isinstance(step, tuple) else step
+
+
+class TensorFlow(Adapter):
+    """TensorFlow's tensors and its gradient tape."""
+
+    name = "tensorflow"
+    module = "tensorflow"
+    distributions = ("tensorflow", "keras", "numpy")
+    apis = (TfNn(), KerasLayers())
+    modes = (EAGER, Mode("function"), Mode("onednn-off", {"TF_ENABLE_ONEDNN_OPTS": "0"}))
+    environment = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+    def load(self) -> Info:
+        import keras
+        import numpy as np
+        import tensorflow as tf
+
+        threading = tf.config.threading
+        for pool in ("intra", "inter"):
+            count = os.environ.get(f"TF_NUM_{pool.upper()}OP_THREADS") or "0"
+            getattr(threading, f"set_{pool}_op_parallelism_threads")(int(count))
+        build = tf.sysconfig.get_build_info()
+        gpus = tf.config.list_physical_devices("GPU")
+        return Info(
+            versions={
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "numpy": np.__version__,
+            },
+            build={
+                "keras backend": keras.backend.backend(),
+                "TF_ENABLE_ONEDNN_OPTS": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1 (default)"),
+                "CUDA build": str(build["is_cuda_build"]),
+                "XLA auto-clustering": str(tf.config.optimizer.get_jit() or "off"),
+            },
+            device="gpu" if gpus else "cpu",
+            threads=str(threading.get_intra_op_parallelism_threads() or os.cpu_count()),
+        )
+
+    def tensor(self, array: Array, dtype: str) -> Any:
+        import tensorflow as tf
+
+        return tf.cast(tf.constant(array), dtype)
+
+    def array(self, tensor: Any) -> tuple[Array, str]:
+        import tensorflow as tf
+
+        tensor = tf.convert_to_tensor(tensor)
+        name: str = tensor.dtype.name
+        known = DTYPES.get(name)
+        values: Array = tensor.numpy()
+        return values if known is None else values.astype(known.carrier), name
+
+    def run(
+        self,
+        program: Mapping[str, Any],
+        inputs: Sequence[Any],
+        cotangent: Any | None,
+        mode: str,
+    ) -> Iterator[Any]:
+        import tensorflow as tf
+
+        forward = program["forward"]
+        if mode == "function":
+            forward = tf.function(forward, autograph=False)
+        if cotangent is None:
+            yield forward(*inputs)
+            return
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            output = forward(*inputs)
+        yield output
+        zero = tf.UnconnectedGradients.ZERO
+        yield tuple(tape.gradient(output, list(inputs), [cotangent], zero))
+
+
+adapter = TensorFlow()

@@ -1,0 +1,152 @@
+"""The API ``keras.layers`` on the TensorFlow backend."""
+
+from __future__ import annotations
+
+from conformance import geometry
+from conformance.adapter import Unsupported, call, given, literal, positive, scalar
+from conformance.dtypes import DTYPES
+from conformance.geometry import effective_window
+from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+
+from ..jax.recipes import ARRAY_FUNCTIONS, dilated
+from .recipes import Lines, TensorFlowApi
+
+
+class KerasLayers(TensorFlowApi):
+    """Layers, applied to weights that are given."""
+
+    name = "keras.layers"
+    reflect = "reflect"
+    functions = {
+        name: f"keras.ops.{name}"
+        for name in (*ARRAY_FUNCTIONS, "clip", "reshape", "stack", "zeros_like")
+    }
+
+    def pad(
+        self, r: Request, value: str = "0", name: str = "x", padding: Padding | None = None
+    ) -> str:
+        padding = padding or r.padding
+        added = positive(padding.pairs)
+        cut = tuple((max(-low, 0), max(-high, 0)) for low, high in padding.pairs)
+        if any(map(any, cut)):
+            name = f"{self._resizing(r, 'Cropping', cut)}({name})"
+        if not any(map(any, added)):
+            return name
+        if value != "0":
+            widths = self.widths(added)
+            return call("keras.ops.pad", name, widths, f"constant_values={value}")
+        return f"{self._resizing(r, 'ZeroPadding', added)}({name})"
+
+    def _resizing(self, r: Request, name: str, pairs: tuple[geometry.Pair, ...]) -> str:
+        symmetric = Padding(pairs).symmetric
+        sides = literal(pairs if symmetric is None else scalar(symmetric))
+        if r.rank == 1:
+            sides = literal(pairs[0] if symmetric is None else pairs[0][0])
+        return call(f"keras.layers.{name}{r.rank}D", sides, dtype=_dtype(r))
+
+    def flattened(self, index: str) -> str:
+        return f"keras.ops.ravel({index})"
+
+    def lowest(self, r: Pool) -> str:
+        dtype = DTYPES[r.dtype]
+        if dtype.floating:
+            return literal(-float("inf"))
+        return literal(0 if r.dtype.startswith("u") else -int(dtype.largest) - 1)
+
+    def native(self, r: Request) -> Lines | Unsupported:
+        if isinstance(r, Pool):
+            return self._native_pool(r)
+        name = f"keras.layers.{_kind(r)}"
+        if r.padding.mode != "zeros" and not r.padding.none:
+            return Unsupported(f"{name} pads with zeros only")
+        if isinstance(r, ConvTranspose) and r.groups > 1:
+            return Unsupported(f"{name} has no groups")
+        padding = self._word(r)
+        if padding is None:
+            return Unsupported("keras.layers have only 'valid' and 'same' padding")
+        return self._kernel(r, padding)
+
+    def plain(self, r: Request) -> Lines:
+        return self._pool(r, "valid") if isinstance(r, Pool) else self._kernel(r, "valid")
+
+    def _word(self, r: Request) -> str | None:
+        """The word by which Keras means what the request means."""
+        if isinstance(r, ConvTranspose):
+            axes = zip(r.window, r.stride, r.dilation, r.padding.pairs, r.output_padding)
+            same = all(
+                geometry.transposed_same(*sizes) == (pair, extra) for *sizes, pair, extra in axes
+            )
+            if same and r.padding.word == "same":
+                return "same"
+            return "valid" if r.padding.none else None
+        if r.padding.none:
+            return "valid"
+        if isinstance(r, Conv) and r.rank == 1:
+            span = effective_window(r.window[0], r.dilation[0])
+            if r.padding.pairs == ((span - 1, 0),) and r.padding.word == "explicit":
+                return "causal"
+        return "same" if r.padding.word == "same" else None
+
+    def _kernel(self, r: Conv | ConvTranspose, padding: str) -> Lines:
+        options: dict[str, object] = {
+            "strides": given(r.stride, 1),
+            "padding": None if padding == "valid" else padding,
+        }
+        if isinstance(r, ConvTranspose) and padding == "valid":
+            spans = map(effective_window, r.window, r.dilation)
+            default = tuple(max(s - span, 0) for s, span in zip(r.stride, spans))
+            extra = None if r.output_padding == default else scalar(r.output_padding)
+            options["output_padding"] = extra
+        options["dilation_rate"] = scalar(r.dilation) if dilated(r) else None
+        if isinstance(r, Conv):
+            options["groups"] = r.groups if r.groups > 1 else None
+        options["use_bias"] = None if r.bias else False
+        options["dtype"] = None if r.dtype == "float32" else r.dtype
+        if not DTYPES[r.dtype].floating:
+            options["kernel_initializer"] = "zeros"
+        features = str(r.out_channels)
+        layer = call(f"keras.layers.{_kind(r)}", features, literal(scalar(r.window)), **options)
+        shape = (None, *(None,) * r.rank, r.channels)
+        weights = "[w, b]" if r.bias else "[w]"
+        return (
+            f"layer = {layer}\nlayer.build({literal(shape)})",
+            [f"y, _ = layer.stateless_call({weights}, [], x)", "return y"],
+        )
+
+    def _native_pool(self, r: Pool) -> Lines | Unsupported:
+        name = f"keras.layers.{_kind(r)}"
+        if r.ceil_mode:
+            return Unsupported(f"{name} has no ceil mode")
+        if dilated(r):
+            return Unsupported(f"{name} has no dilation")
+        padding = self._word(r)
+        if padding is None:
+            return Unsupported("keras.layers have only 'valid' and 'same' padding")
+        if r.kind == "avg" and padding == "same" and r.count_include_pad:
+            return Unsupported(f"{name} leaves the padding out of the count")
+        return self._pool(r, padding)
+
+    def _pool(self, r: Pool, padding: str) -> Lines:
+        layer = call(
+            f"keras.layers.{_kind(r)}",
+            literal(scalar(r.window)),
+            strides=None if r.stride == r.window else scalar(r.stride),
+            padding=None if padding == "valid" else padding,
+            dtype=_dtype(r),
+        )
+        return f"layer = {layer}", ["return layer(x)"]
+
+
+def _kind(r: Request) -> str:
+    name = {
+        "conv": "Conv{}D",
+        "conv_transpose": "Conv{}DTranspose",
+        "max_pool": "MaxPooling{}D",
+        "avg_pool": "AveragePooling{}D",
+    }[r.op]
+    return name.format(r.rank)
+
+
+def _dtype(r: Request) -> str | None:
+    """The dtype of a layer that would otherwise cast floats to float32."""
+    return r.dtype if DTYPES[r.dtype].floating and r.dtype != "float32" else None

@@ -1,0 +1,167 @@
+"""What ``tf.nn`` and ``keras.layers`` share: the recipes, and when they are offered."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from conformance.adapter import Layout, Lowering, Program, Unsupported, call, source
+from conformance.dtypes import DTYPES
+from conformance.geometry import effective_window
+from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+
+from ..jax.recipes import Recipes, dilated, fitted, plain_divisor
+
+IMPORTS = {"tf": "import tensorflow as tf", "keras": "import keras"}
+Lines = tuple[str, list[str]]
+Kernel = TypeVar("Kernel", Conv, ConvTranspose)
+
+
+class TensorFlowApi(Recipes):
+    """An API on TensorFlow's tensors.
+
+    The lines that its hooks give are those before ``forward`` and those in it, the last of which
+    returns the output. The hooks get requests that a recipe has left nothing to do for but the
+    operator itself: no padding, no dilation, one group.
+    """
+
+    layout = Layout("N*C", "*IO", "*OI")
+    reflect: str
+
+    @abstractmethod
+    def native(self, r: Request) -> Lines | Unsupported:
+        """The API's own spelling."""
+
+    @abstractmethod
+    def plain(self, r: Request) -> Lines:
+        """The operator without padding, dilation and groups."""
+
+    def program(self, r: Request, *parts: Lines) -> Program:
+        """A program from its parts, one after the other."""
+        setup = "\n".join(before for before, _ in parts if before)
+        return source(
+            r, IMPORTS, "\n".join(line for _, lines in parts for line in lines), setup=setup
+        )
+
+    def lowering(self, r: Request, native: Lines | Unsupported, *recipe: Lines) -> Lowering:
+        """Both forms, the recipe only where it differs."""
+        emulated = self.program(r, *recipe)
+        if isinstance(native, Unsupported):
+            return Lowering(native, emulated)
+        own = self.program(r, native)
+        return Lowering(own, None if emulated == own else emulated)
+
+    def conv(self, r: Conv) -> Lowering:
+        lines = []
+        if r.padding.mode != "zeros":
+            lines = self._pad_mode(r)
+        elif not r.padding.none:
+            lines = [f"x = {self.pad(r)}"]
+        setup, grouped = self._per_group(r, _without_holes(r))
+        return self.lowering(r, self.native(r), (setup, [*lines, *self._holes(r), *grouped]))
+
+    def conv_transpose(self, r: ConvTranspose) -> Lowering:
+        bare = replace(_without_holes(r), output_padding=(0,) * r.rank)
+        if r.padding.none and not any(r.output_padding):
+            setup, lines = self._per_group(r, bare)
+        else:
+            setup, lines = self._per_group(replace(r, bias=False), replace(bare, bias=False))
+            lines = [*lines[:-1], *self.trimmed(r, lines[-1])]
+        return self.lowering(r, self.native(r), (setup, [*self._holes(r), *lines]))
+
+    def max_pool(self, r: Pool) -> Lowering:
+        before, r = self.by_hand(r)
+        crop, rest = self.crop(r)
+        rest = fitted(rest)
+        lines = [*before, *crop]
+        if not rest.padding.none:
+            lines.append(f"x = {self.pad(rest, self.lowest(r))}")
+        if dilated(rest):
+            lines += self.gather(rest, flat=True)
+            rest = replace(rest, stride=rest.window, dilation=(1,) * r.rank)
+        return self.lowering(r, self._after(before, self.native(r)), ("", lines), self.plain(rest))
+
+    def avg_pool(self, r: Pool) -> Lowering:
+        before, r = self.by_hand(r)
+        crop, rest = self.crop(r)
+        count, rest = self.counted(rest) if r.ceil_mode else ([], rest)
+        lines = [*before, *crop, *count]
+        native = self._after(before, self.native(r))
+        if dilated(rest) or not plain_divisor(rest):
+            return self.lowering(r, native, ("", [*lines, *self.gathered_average(rest)]))
+        if not rest.padding.none:
+            lines.append(f"x = {self.pad(rest)}")
+        return self.lowering(r, native, ("", lines), self.plain(rest))
+
+    def lowest(self, r: Pool) -> str:
+        """The text of the value that never wins a maximum."""
+        return 'float("-inf")' if DTYPES[r.dtype].floating else "x.dtype.min"
+
+    def _after(self, before: list[str], native: Lines | Unsupported) -> Lines | Unsupported:
+        if isinstance(native, Unsupported):
+            return native
+        return native[0], [*before, *native[1]]
+
+    def _per_group(self, r: Kernel, bare: Kernel) -> Lines:
+        if r.groups == 1:
+            return self.plain(bare)
+        setup, lines = self.plain(_one_group(bare))
+        return setup, self.per_group(r, lines)
+
+    def _pad_mode(self, r: Conv) -> list[str]:
+        """The lines that pad ``x`` in a mode."""
+        if r.padding.mode == "reflect":
+            widths = self.widths(r.padding.pairs)
+            return [f"x = {call(self.functions['pad'], 'x', widths, mode=self.reflect)}"]
+        lines = []
+        for axis, (size, (low, high)) in enumerate(zip(r.spatial, r.padding.pairs), start=1):
+            if (low, high) == (0, 0):
+                continue
+            index = f"{self.functions['arange']}({-low}, {size + high})"
+            if r.padding.mode == "circular":
+                index = f"{index} % {size}"
+            else:
+                index = f"{self.functions['clip']}({index}, 0, {size - 1})"
+            lines.append(f"x = {self.functions['take']}(x, {index}, axis={axis})")
+        return lines
+
+    def _holes(self, r: Conv | ConvTranspose) -> list[str]:
+        """The lines that write the dilation into the kernel, as zeros between its elements."""
+        names, lines = self.functions, []
+        shape = [*r.window, r.kernel_shape[1], r.kernel_shape[0]]
+        for axis, (window, dilation) in enumerate(zip(r.window, r.dilation)):
+            if window == 1 or dilation == 1:
+                continue
+            zeros = f", {names['zeros_like']}(w)" * (dilation - 1)
+            shape[axis] = window * dilation
+            span = effective_window(window, dilation)
+            lines += [
+                f"w = {names['stack']}([w{zeros}], axis={axis + 1})",
+                f"w = {names['reshape']}(w, {shape})[{':, ' * axis}:{span}]",
+            ]
+            shape[axis] = span
+        return lines
+
+
+def _without_holes(r: Kernel) -> Kernel:
+    """The request for a kernel that the dilation is written into."""
+    spans = map(effective_window, r.window, r.dilation)
+    return replace(
+        r,
+        kernel_shape=(*r.kernel_shape[:2], *spans),
+        dilation=(1,) * r.rank,
+        padding=Padding(((0, 0),) * r.rank),
+    )
+
+
+def _one_group(r: Kernel) -> Kernel:
+    """The request of the first group."""
+    first, second, *window = r.kernel_shape
+    return replace(
+        r,
+        input_shape=(r.input_shape[0], r.channels // r.groups, *r.spatial),
+        kernel_shape=(first // r.groups, second, *window),
+        groups=1,
+    )
