@@ -22,8 +22,8 @@ from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool
 
 from ..jax.adapter import JaxAdapter
-from ..jax.lowering import JaxApi, beyond, padding_option, transposed_word
-from ..jax.recipes import plain_divisor
+from ..jax.lowering import JaxApi, padding_option, transposed_word
+from ..jax.recipes import beyond, plain_divisor
 
 MODES = {"circular": "CIRCULAR", "reflect": "REFLECT"}
 Options = dict[str, Any]

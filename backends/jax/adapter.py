@@ -21,8 +21,8 @@ from conformance.adapter import (
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool
 
-from .lowering import JaxApi, beyond, lowest, padding_option, transposed_word, wide
-from .recipes import dilated, plain_divisor
+from .lowering import JaxApi, lowest, padding_option, transposed_word, wide
+from .recipes import beyond, dilated, plain_divisor
 
 AXES = {1: "W", 2: "HW", 3: "DHW"}
 

@@ -12,7 +12,7 @@ from conformance.adapter import Lowering, Program, Unsupported, call, literal, s
 from conformance.dtypes import DTYPES
 from conformance.request import ConvTranspose, Padding, Pool, Request
 
-from .recipes import ARRAY_FUNCTIONS, Recipes, dilated, fitted
+from .recipes import ARRAY_FUNCTIONS, Recipes, beyond, dilated, fitted
 
 IMPORTS = {
     "jax": "import jax",
@@ -148,9 +148,3 @@ class JaxApi(Recipes):
 def lowest(r: Pool) -> str:
     """The text of the value that never wins a maximum."""
     return "-jnp.inf" if DTYPES[r.dtype].floating else "jnp.iinfo(x.dtype).min"
-
-
-def beyond(r: Request, pairs: Sequence[geometry.Pair]) -> bool:
-    """Whether the padding crops, or is so wide that a window may lie in it altogether."""
-    spans = (geometry.effective_window(*sizes) for sizes in zip(r.window, r.dilation))
-    return any(min(pair) < 0 or max(pair) >= span for pair, span in zip(pairs, spans))

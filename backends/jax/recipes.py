@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from conformance.adapter import Api, call, cropped, fitted_pads, literal, positive, window_index
+from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 
 ARRAY_FUNCTIONS = ("arange", "concatenate", "ones_like", "pad", "split", "sum", "take")
@@ -34,7 +35,7 @@ class Recipes(Api):
         extra = [] if value == "0" else [f"constant_values={value}"]
         return call(self.functions["pad"], text, self.widths(pairs), *extra)
 
-    def widths(self, pairs: Sequence[tuple[int, int]]) -> str:
+    def widths(self, pairs: Sequence[Pair]) -> str:
         """The text of the pairs of all axes."""
         return literal([list(pair) for pair in self.layout.spread(pairs, (0, 0))])
 
@@ -154,6 +155,12 @@ def plain_divisor(r: Pool) -> bool:
 def dilated(r: Conv | ConvTranspose | Pool) -> bool:
     """Whether the dilation changes the window."""
     return any(d != 1 and k != 1 for k, d in zip(r.window, r.dilation))
+
+
+def beyond(r: Request, pairs: Sequence[Pair]) -> bool:
+    """Whether the padding crops, or is so wide that a window may lie in it altogether."""
+    spans = (effective_window(*sizes) for sizes in zip(r.window, r.dilation))
+    return any(min(pair) < 0 or max(pair) >= span for pair, span in zip(pairs, spans))
 
 
 def fitted(r: Pool) -> Pool:

@@ -14,7 +14,6 @@ from conformance.adapter import (
     Mode,
     Unsupported,
     call,
-    given,
     literal,
     scalar,
 )
@@ -40,6 +39,7 @@ class TfNn(TensorFlowApi):
         "stack": "tf.stack",
         "sum": "tf.reduce_sum",
         "take": "tf.gather",
+        "where": "tf.where",
         "zeros_like": "tf.zeros_like",
     }
 

@@ -19,7 +19,7 @@ class KerasLayers(TensorFlowApi):
     reflect = "reflect"
     functions = {
         name: f"keras.ops.{name}"
-        for name in (*ARRAY_FUNCTIONS, "clip", "reshape", "stack", "zeros_like")
+        for name in (*ARRAY_FUNCTIONS, "clip", "reshape", "stack", "where", "zeros_like")
     }
 
     def pad(
@@ -46,12 +46,6 @@ class KerasLayers(TensorFlowApi):
 
     def flattened(self, index: str) -> str:
         return f"keras.ops.ravel({index})"
-
-    def lowest(self, r: Pool) -> str:
-        dtype = DTYPES[r.dtype]
-        if dtype.floating:
-            return literal(-float("inf"))
-        return literal(0 if r.dtype.startswith("u") else -int(dtype.largest) - 1)
 
     def native(self, r: Request) -> Lines | Unsupported:
         if isinstance(r, Pool):

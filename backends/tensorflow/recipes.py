@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from conformance.adapter import Layout, Lowering, Program, Unsupported, call, source
+from conformance.adapter import Layout, Lowering, Program, Unsupported, call, literal, source
 from conformance.dtypes import DTYPES
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 
-from ..jax.recipes import Recipes, dilated, fitted, plain_divisor
+from ..jax.recipes import Recipes, beyond, dilated, fitted, plain_divisor
 
 IMPORTS = {"tf": "import tensorflow as tf", "keras": "import keras"}
 Lines = tuple[str, list[str]]
@@ -81,7 +81,13 @@ class TensorFlowApi(Recipes):
         if dilated(rest):
             lines += self.gather(rest, flat=True)
             rest = replace(rest, stride=rest.window, dilation=(1,) * r.rank)
-        return self.lowering(r, self._after(before, self.native(r)), ("", lines), self.plain(rest))
+        setup, pool = self.plain(rest)
+        if DTYPES[r.dtype].floating and beyond(r, r.padding.pairs):
+            # TensorFlow starts a maximum from the lowest finite number.
+            empty = f"{self.functions['where']}(y > x.dtype.min, y, {literal(-math.inf)})"
+            pool = [f"y = {pool[0].removeprefix('return ')}", f"return {empty}"]
+        native = self._after(before, self.native(r))
+        return self.lowering(r, native, (setup, [*lines, *pool]))
 
     def avg_pool(self, r: Pool) -> Lowering:
         before, r = self.by_hand(r)
