@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ def _files(paths: Iterable[Path], root: Path | None) -> Iterator[tuple[Path, Pat
     home = (root or content.root("cases")).resolve()
     done: set[Path] = set()
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):
             raise ContentError("no such file or folder", path)
         resolved = path.resolve()
         if resolved == home or home in resolved.parents:
@@ -129,47 +130,68 @@ def _given(document: Document, names: Iterable[str]) -> dict[str, Any]:
 
 def _expand(
     document: Document, index: int, entry: schema.Entry
-) -> Iterator[tuple[dict[str, Any], dict[str, Place]]]:
+) -> Iterator[tuple[dict[str, Any], dict[Place, Place]]]:
     """The entry's mapping once per combination, and where in the file each matrix value stands."""
     place: Place = ("cases", index)
     raw = dict(document.data["cases"][index])
     matrix: Mapping[str, list[Any]] = raw.pop("matrix", {})
     excluded: list[Mapping[str, Any]] = raw.pop("exclude", [])
-    names = PLACEHOLDER.findall(entry.id)
-    for name in matrix:
-        if name.partition(".")[0] not in schema.Fields.model_fields:
-            raise document.error(f"{name!r} is not a field of a case", (*place, "matrix", name))
-        if name not in names:
-            raise document.error(f"with this matrix the id must name '{{{name}}}'", (*place, "id"))
-    for name in names:
-        if name not in matrix:
-            raise document.error(f"'{{{name}}}' is not in the matrix", (*place, "id"))
+    _check_matrix(document, place, entry.id, matrix)
     for number, row in enumerate(excluded):
         for name, value in row.items():
-            if value not in matrix.get(name, []):
+            if not any(_equal(value, there) for there in matrix.get(name, [])):
                 where = (*place, "exclude", number, name)
-                raise document.error(f"the matrix has no {name} = {value!r}", where)
-    total = 1
-    for listed in matrix.values():
-        total *= len(listed)
-    if total > EXPANSION_LIMIT:
-        message = f"{total:,} combinations; at most {EXPANSION_LIMIT:,}"
-        raise document.error(message, (*place, "matrix"))
+                raise document.error(f"the matrix has no {name}: {content.shown(value)}", where)
+    empty = True
     for chosen in itertools.product(*(range(len(listed)) for listed in matrix.values())):
         row = {name: matrix[name][at] for name, at in zip(matrix, chosen)}
-        if any(all(row[name] == value for name, value in no.items()) for no in excluded):
+        if any(all(_equal(row[name], value) for name, value in no.items()) for no in excluded):
             continue
-        values, origins = dict(raw), {}
-        values["id"] = _fill(entry.id, row)
+        empty = False
+        values: dict[str, Any] = {**raw, "id": _fill(entry.id, row)}
+        origins: dict[Place, Place] = {}
         for name, at in zip(matrix, chosen):
             head, _, tail = name.partition(".")
+            origins[(head, tail) if tail else (head,)] = (*place, "matrix", name, at)
             if tail:
                 base = values.get(head, (document.data.get("defaults") or {}).get(head)) or {}
+                if not isinstance(base, Mapping):
+                    message = f"{head!r} is {content.shown(base)} here and has no {tail!r}"
+                    raise document.error(message, (*place, "matrix", name))
                 values[head] = {**base, tail: row[name]}
             else:
                 values[head] = row[name]
-            origins[head] = (*place, "matrix", name, at)
         yield values, origins
+    if empty:
+        raise document.error("every combination is excluded", (*place, "exclude"))
+
+
+def _check_matrix(
+    document: Document, place: Place, template: str, matrix: Mapping[str, list[Any]]
+) -> None:
+    """Refuse a matrix that the id does not name, or that names what a case does not have."""
+    names = PLACEHOLDER.findall(template)
+    total = 1
+    for name, listed in matrix.items():
+        if name.partition(".")[0] not in schema.Fields.model_fields:
+            message = f"{content.shown(name)} is not a field of a case"
+            raise document.error(message, (*place, "matrix", name))
+        if name not in names:
+            raise document.error(f"with this matrix the id must name '{{{name}}}'", (*place, "id"))
+        total *= len(listed)
+    for name in names:
+        if name not in matrix:
+            raise document.error(f"'{{{name}}}' is not in the matrix", (*place, "id"))
+    if set("{}") & set(PLACEHOLDER.sub("", template)):
+        raise document.error("a '{' or '}' without the other", (*place, "id"))
+    if total > EXPANSION_LIMIT:
+        message = f"{total:,} combinations; at most {EXPANSION_LIMIT:,}"
+        raise document.error(message, (*place, "matrix"))
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Equality that tells true from 1, as YAML does."""
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
 
 
 def _fill(template: str, row: Mapping[str, Any]) -> str:
@@ -178,17 +200,14 @@ def _fill(template: str, row: Mapping[str, Any]) -> str:
 
 def _slug(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        if any(isinstance(item, (list, tuple)) for item in value):
-            return "x".join(
-                "+".join(map(str, item)) if isinstance(item, (list, tuple)) else str(item)
-                for item in value
-            )
-        return "x".join(map(str, value))
+        return "x".join(
+            "+".join(map(_slug, item)) if isinstance(item, (list, tuple)) else _slug(item)
+            for item in value
+        )
     if isinstance(value, Mapping):
-        return "-".join(f"{key}-{_slug(item)}" for key, item in value.items())
-    return re.sub(
-        r"[^A-Za-z0-9._+-]", "-", str(value).lower() if value in (True, False) else str(value)
-    )
+        return "-".join(f"{_slug(key)}-{_slug(item)}" for key, item in value.items())
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return re.sub(r"[^A-Za-z0-9._+-]", "-", text)
 
 
 @dataclass(frozen=True)
@@ -199,40 +218,42 @@ class _Draft:
     index: int
     prefix: str
     values: dict[str, Any]
-    origins: dict[str, Place]
+    origins: dict[Place, Place]
 
     def case(self) -> Case:
         try:
             fields = schema.Case.model_validate(self.values)
         except pydantic.ValidationError as error:
-            message, place = content.explain(error, self.values)
+            message, place = content.explain(error, self.values, schema.Case)
             raise self._error(message, place) from None
         try:
             request = resolve.request(fields)
             inputs = resolve.tensors(fields, request)
             cotangent = resolve.cotangent(fields, request)
         except resolve.RequestError as error:
-            raise self._error(error.message, (error.field,)) from None
+            raise self._error(error.message, tuple(error.field.split("."))) from None
         spellings = {}
         for api, edit in fields.spelling.items():
             try:
                 spellings[api] = resolve.request(fields, edit)
             except resolve.RequestError as error:
-                raise self._error(error.message, ("spelling", api, error.field)) from None
+                place = ("spelling", api, *error.field.split("."))
+                raise self._error(error.message, place) from None
         line = self.document.line(("cases", self.index))
         name = f"{self.prefix}/{fields.id}"
         return Case(name, self.document.file, line, fields, request, inputs, cotangent, spellings)
 
     def _error(self, message: str, place: Place) -> ContentError:
         """An error at the place in the file where the value at fault was written."""
-        head, tail = (str(place[0]), place[1:]) if place else ("", ())
-        if head in self.origins:
-            return self.document.error(message, self.origins[head])
+        for origin, written in self.origins.items():
+            if place[: len(origin)] == origin:
+                return self.document.error(message, (*written, *place[len(origin) :]))
         case: Place = ("cases", self.index)
-        raw = self.document.data
-        if head and head not in raw["cases"][self.index]:
-            for base in (("defaults",), ()):
-                holder = raw.get("defaults") or {} if base else raw
-                if head in holder:
-                    return self.document.error(message, (*base, head, *tail))
-        return self.document.error(message, (*case, head, *tail) if head else case)
+        bases: tuple[Place, ...] = (case, ("defaults",), ())
+        for base in bases:
+            if place and (*base, place[0]) in self.document.lines:
+                return self.document.error(message, (*base, *place))
+        for origin, written in self.origins.items():
+            if place[:1] == origin[:1]:
+                return self.document.error(message, written)
+        return self.document.error(message, (*case, *place))

@@ -61,6 +61,12 @@ def main() -> None:
     """Conformance tests for convolution and pooling across machine-learning frameworks."""
 
 
+def _console(highlight: bool = True) -> Console:
+    """A console; a log or a pipe is as wide as a table needs."""
+    console = Console(highlight=highlight)
+    return console if console.is_terminal else Console(width=160, highlight=highlight)
+
+
 def _python(
     context: click.Context, parameter: click.Parameter, values: Sequence[str]
 ) -> dict[str, str]:
@@ -160,7 +166,7 @@ def run(require_backends: bool, time_limit: float, memory_limit: int, **options:
     """
     limits = Limits(seconds=time_limit, memory=memory_limit * 2**20)
     prepared = session.prepare(Options(**options, limits=limits))
-    console = Console()
+    console = _console()
     finished = _run_with_progress(console, prepared)
     entries = session.entries(prepared.backends)
     data = finished.results
@@ -254,7 +260,7 @@ def backends(
         )
         if interpreter.problem:
             missing.append((backend, interpreter.problem))
-    console = Console()
+    console = _console()
     console.print(table)
     for backend, problem in missing:
         console.print(f"{backend.name}: {problem}; {discovery.remedy(backend)}", highlight=False)
@@ -275,7 +281,7 @@ def show_case(
     targets = [t for backend in found for t in backend.targets if target in str(t)]
     if not targets:
         raise UsageError(f"no target has {target!r} in its name; see 'conformance backends'")
-    console = Console(highlight=False)
+    console = _console(highlight=False)
     console.print(Text(chosen.id, style="bold"))
     console.print(Text(describe.request(chosen.request)))
     if chosen.fields.source:
@@ -318,17 +324,26 @@ def print_schema(registry: bool) -> None:
 def merge(files: tuple[Path, ...], out: Path) -> None:
     """Merge results of several runs (other backends, other cases) and print their summary.
 
-    FILES are results files, or folders that hold one.
+    FILES are results files, or folders: a folder stands for the results of its subfolders, or for
+    its own where those have none.
     """
-    paths = [file / results.NAME if file.is_dir() else file for file in files]
+    paths = [path for file in files for path in _results(file)]
     merged = results.merge([(path, results.read(path)) for path in paths])
+    found = discovery.discover()
+    merged = results.mention(merged, [backend.name for backend in found])
     out.mkdir(parents=True, exist_ok=True)
     target = out / results.NAME
     results.write(target, merged)
-    console = Console()
-    found = discovery.discover()
+    console = _console()
     summary.show(console, merged.records, merged.header.backends, session.entries(found))
     console.print(f"results: {content.display(target)}", highlight=False)
     if not merged.complete:
         click.echo("some of these runs were interrupted; finish them with --resume", err=True)
     sys.exit(_status(merged.records, (), False) or (0 if merged.complete else UNEXPECTED))
+
+
+def _results(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    nested = sorted(path.glob(f"*/{results.NAME}"))
+    return nested or [path / results.NAME]

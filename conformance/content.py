@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pydantic
 import yaml
@@ -14,7 +16,23 @@ import yaml
 NODE_LIMIT = 1_000_000
 DEPTH_LIMIT = 32
 FILE_LIMIT = 32 * 2**20
+MESSAGE_LIMIT = 200
 SCALARS = ("str", "int", "float", "bool", "null")
+UNPRINTABLE = yaml.reader.Reader.NON_PRINTABLE
+# What libyaml says of common mistakes, and what to do about each.
+REMEDIES = {
+    "mapping values are not allowed": "a ':' where no key can be; check the indentation, or put "
+    "the value in quotes",
+    "did not find expected key": "check the indentation and the quotes",
+    "did not find expected '-' indicator": "check the indentation",
+    "did not find expected ',' or ']'": "a '[' is not closed, or a ',' is missing",
+    "did not find expected ',' or '}'": "a '{' is not closed, or a ',' is missing",
+    "found another document": "one document is allowed; remove the '---'",
+    "found undefined alias": "an alias '*…' without its anchor '&…'; put it in quotes if it is "
+    "none",
+    "tab character": "a tab; indent with spaces",
+    "found unexpected end of stream": "a quote is not closed",
+}
 
 Place = tuple[str | int, ...]
 
@@ -47,8 +65,31 @@ def dotted(place: Place) -> str:
     """A place in a document as ``cases[2].padding``."""
     text = ""
     for part in place:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            word = part if re.fullmatch(r"[\w.{}+-]{1,60}", part) else shown(part)
+            text += f".{word}" if text else word
     return text
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A value as a user would write it in a file, in one short line."""
+    if value is None:
+        text = "nothing"
+    elif isinstance(value, bool):
+        text = str(value).lower()
+    elif isinstance(value, int) and abs(value) >= 10**limit:
+        text = "a number of very many digits"
+    elif isinstance(value, (list, tuple)):
+        text = f"[{', '.join(shown(item) for item in value[:limit])}]"
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())[:limit]
+        text = "{" + ", ".join(f"{key}: {shown(item)}" for key, item in pairs) + "}"
+    else:
+        text = repr(value[:limit] if isinstance(value, str) else value)
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def root(kind: str) -> Path:
@@ -78,6 +119,8 @@ class Document:
 
     def error(self, message: str, place: Place = ()) -> ContentError:
         """An error about one part of this file."""
+        if len(message) > MESSAGE_LIMIT:
+            message = message[: MESSAGE_LIMIT - 1] + "…"
         return ContentError(message, self.file, self.line(place), place)
 
     def validate(self, model: type[pydantic.BaseModel]) -> Any:
@@ -89,12 +132,12 @@ class Document:
         try:
             return model.model_validate(self.data)
         except pydantic.ValidationError as error:
-            message, place = explain(error, self.data)
+            message, place = explain(error, self.data, model)
             raise self.error(message, place) from None
 
 
-def read_yaml(file: Path) -> Document:
-    """Read a YAML file of plain data.
+def read_yaml(file: Path, empty: str = "a case file has at least 'cases'") -> Document:
+    """Read a YAML file of plain data; ``empty`` says what an empty file lacks.
 
     Raises:
         ContentError: it cannot be read, is not YAML, repeats a key, holds anything but plain data,
@@ -109,26 +152,63 @@ def read_yaml(file: Path) -> Document:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ContentError("not UTF-8 text", file, line) from None
+    odd = UNPRINTABLE.search(text)
+    if odd:
+        line = text.count("\n", 0, odd.start()) + 1
+        raise ContentError(f"not YAML: the control character {odd[0]!r}", file, line)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     reader = None
     try:
+        _check_depth(file, text, loader)
         reader = loader(text)
         node = reader.get_single_node()
         if node is None:
-            raise ContentError("empty; a case file has at least 'cases'", file, 1)
+            raise ContentError(f"empty; {empty}", file, 1)
         builder = _Builder(file, reader)
         return Document(file, builder.build(node, ()), builder.lines)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = error.problem or error.context or "not YAML"
-        raise ContentError(f"not YAML: {problem}", file, mark.line + 1 if mark else None) from None
     except yaml.YAMLError as error:
-        raise ContentError(f"not YAML: {str(error).splitlines()[0]}", file) from None
+        raise _not_yaml(error, file, text) from None
     except RecursionError:
         raise ContentError(f"nested more than {DEPTH_LIMIT} levels deep", file) from None
     finally:
         if reader is not None:
             reader.dispose()
+
+
+def _check_depth(file: Path, text: str, loader: Any) -> None:
+    """Refuse deep nesting before the document is composed: libyaml's composer recurses in C."""
+    reader = loader(text)
+    depth = 0
+    try:
+        while reader.check_event():
+            event = reader.get_event()
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > DEPTH_LIMIT + 1:
+                line = event.start_mark.line + 1
+                raise ContentError(f"nested more than {DEPTH_LIMIT} levels deep", file, line)
+    finally:
+        reader.dispose()
+
+
+def _not_yaml(error: yaml.YAMLError, file: Path, text: str) -> ContentError:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return ContentError(f"not YAML: {str(error).splitlines()[0]}", file)
+    mark = error.problem_mark or error.context_mark
+    problem = error.problem or error.context or "it cannot be parsed"
+    lines = text.splitlines() or [""]
+    at = min(mark.line, len(lines) - 1) if mark else 0
+    if "cannot start any token" in problem and mark:
+        character = lines[at][mark.column : mark.column + 1]
+        if character == "\t":
+            problem = "a tab; indent with spaces"
+        else:
+            problem = f"no value begins with {character!r}; put it in quotes"
+    else:
+        problem = next((text for said, text in REMEDIES.items() if said in problem), problem)
+    return ContentError(f"not YAML: {problem}", file, at + 1)
 
 
 class _Builder:
@@ -137,27 +217,44 @@ class _Builder:
     def __init__(self, file: Path, reader: Any) -> None:
         self.file, self.reader = file, reader
         self.lines: dict[Place, int] = {}
-        self.nodes = 0
+        self.sizes: dict[int, int] = {}
 
     def build(self, node: yaml.Node, place: Place) -> Any:
         line = node.start_mark.line + 1
         self.lines.setdefault(place, line)
-        self.nodes += 1
-        if self.nodes > NODE_LIMIT:
-            raise ContentError(
-                f"more than {NODE_LIMIT:,} values once aliases are expanded; give data as "
-                "'values: \"1 2 3 …\"' or generate it",
-                self.file,
-                line,
-                place,
-            )
+        if not place:
+            self._size(node)
         if len(place) > DEPTH_LIMIT:
-            raise ContentError(f"nested more than {DEPTH_LIMIT} levels deep", self.file, line)
+            raise ContentError(
+                f"nested more than {DEPTH_LIMIT} levels deep through its aliases", self.file, line
+            )
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, place)
         if isinstance(node, yaml.SequenceNode):
             return self._sequence(node, place)
         return self._scalar(node, place)
+
+    def _size(self, node: yaml.Node) -> int:
+        """Number of values in a node once aliases are expanded; refused above the limit."""
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        size = self.sizes.get(id(node))
+        if size is None:
+            self.sizes[id(node)] = 0
+            parts = node.value
+            if isinstance(node, yaml.MappingNode):
+                parts = [value for _, value in parts]
+            size = self.sizes[id(node)] = 1 + sum(map(self._size, parts))
+        line = node.start_mark.line + 1
+        if size == 0:
+            raise ContentError("an alias refers to what it is a part of", self.file, line)
+        if size > NODE_LIMIT:
+            message = (
+                f"more than {NODE_LIMIT:,} values once aliases are expanded; give data as "
+                "'values: \"1 2 3 …\"' or generate it"
+            )
+            raise ContentError(message, self.file, line)
+        return size
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
         result: dict[str, Any] = {}
@@ -171,7 +268,7 @@ class _Builder:
                     "merge keys ('<<') are not supported; use 'defaults'", self.file, line, place
                 )
             if key in result:
-                raise ContentError(f"{key!r} is given twice; keep one", self.file, line, place)
+                raise ContentError(f"{shown(key)} is given twice; keep one", self.file, line, place)
             self.lines[(*place, key)] = line
             result[key] = self.build(value_node, (*place, key))
         return result
@@ -182,64 +279,139 @@ class _Builder:
     def _scalar(self, node: yaml.Node, place: Place) -> Any:
         kind = node.tag.rpartition(":")[2]
         line = node.start_mark.line + 1
+        text = shown(str(node.value), 40)
+        if not node.tag.startswith("tag:yaml.org,2002:"):
+            raise ContentError(f"no tag {shown(node.tag, 40)} is known", self.file, line, place)
         if kind not in SCALARS:
-            raise ContentError(
-                f"{str(node.value)[:40]!r} is read as a {kind}; put it in quotes",
-                self.file,
-                line,
-                place,
-            )
+            message = f"{text} is read as a {shown(kind)[1:-1]}; put it in quotes"
+            raise ContentError(message, self.file, line, place)
         try:
             return self.reader.construct_object(node)
-        except (ValueError, OverflowError, KeyError):
-            raise ContentError(
-                f"{str(node.value)[:40]!r} is not a valid {kind}", self.file, line, place
-            ) from None
+        except (ValueError, OverflowError, LookupError):
+            raise ContentError(f"{text} is not a valid {kind}", self.file, line, place) from None
 
 
-def explain(error: pydantic.ValidationError, data: Any) -> tuple[str, Place]:
+def explain(
+    error: pydantic.ValidationError, data: Any, model: type[pydantic.BaseModel]
+) -> tuple[str, Place]:
     """One sentence about the most telling error, and its place in ``data``.
 
-    Where every branch of a union failed, the branch that got furthest is the telling one.
+    Where every branch of a union failed, the branches that got furthest are the telling ones.
     """
     errors = error.errors(include_url=False)
-    places = [_place(entry["loc"], data) for entry in errors]
-    unknown = [i for i, entry in enumerate(errors) if entry["type"] == "extra_forbidden"]
-    index = unknown[0] if unknown else 0
+    places = [_place(entry, data) for entry in errors]
+    deepest = [
+        index
+        for index, at in enumerate(places)
+        if not any(len(other) > len(at) and other[: len(at)] == at for other in places)
+    ]
+    unknown = [index for index in deepest if errors[index]["type"] == "extra_forbidden"]
+    index = (unknown or deepest)[0]
     entry, place = errors[index], places[index]
-    same = [other for other, at in zip(errors, places) if at == place]
     if entry["type"] == "extra_forbidden":
-        return f"unknown key {place[-1]!r}", place
+        return f"unknown key {shown(place[-1])}{_instead(str(place[-1]), place, model)}", place
     if entry["type"] == "missing":
-        return f"{place[-1] if place else 'value'!r} is missing", place
-    given = _short(entry["input"])
-    wanted = list(dict.fromkeys(_sentence(other) for other in same))
-    return f"{' or '.join(wanted)} (got {given})", place
+        return f"{place[-1] if place else 'value'!r} is missing", place[:-1]
+    given = entry["input"]
+    wanted = dict.fromkeys(_sentence(errors[i]) for i in deepest if places[i] == place)
+    message = ", or ".join(text.removeprefix("must be ") for text in wanted)
+    if all(text.startswith("must be ") for text in wanted):
+        message = f"must be {message}"
+    if entry["type"] == "value_error" and isinstance(given, Mapping):
+        return message, place
+    return f"{message} (got {shown(given)}{_hint(given, message)})", place
 
 
 def _sentence(entry: Mapping[str, Any]) -> str:
-    message = str(entry["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    return message[:1].lower() + message[1:]
+    """What a pydantic error says, in words about the file."""
+    context = entry.get("ctx", {})
+    kind = entry["type"]
+    simple = {
+        "int_type": "must be a whole number",
+        "float_type": "must be a number",
+        "finite_number": "must be finite",
+        "bool_type": "must be true or false",
+        "string_type": "must be text",
+        "string_pattern_mismatch": "must be a name of letters, digits and . _ + -",
+        "list_type": "must be a list",
+        "dict_type": "must be a mapping, 'key: value'",
+        "model_type": "must be a mapping, 'key: value'",
+    }
+    if kind in simple:
+        return simple[kind]
+    if kind == "literal_error":
+        return f"must be {context['expected']}".replace("True", "true")
+    if kind in ("greater_than_equal", "less_than_equal", "greater_than"):
+        words = {"ge": "at least", "le": "at most", "gt": "greater than"}
+        return "must be " + " and ".join(f"{words[at]} {context[at]:g}" for at in context)
+    if kind in ("too_short", "too_long", "string_too_short", "string_too_long"):
+        noun = "characters" if kind.startswith("string") else "entries"
+        number, bound = context.get("min_length"), "at least"
+        if number is None:
+            number, bound = context["max_length"], "at most"
+        return f"must have {bound} {number} {noun if number != 1 else noun[:-3] + 'y'}"
+    return str(entry["msg"]).removeprefix("Value error, ")
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "…"
+def _hint(given: object, message: str) -> str:
+    """Why YAML may have read something else than what was meant."""
+    if isinstance(given, bool) and "text" in message:
+        return "; put yes, no, on, off in quotes"
+    if isinstance(given, (int, float)) and "text" in message:
+        return "; put it in quotes"
+    if isinstance(given, str) and "number" in message:
+        try:
+            float(given)
+        except ValueError:
+            return ""
+        exponent = re.fullmatch(r"([+-]?\d+)(e[+-]?\d+)", given, re.IGNORECASE)
+        if exponent:
+            return f"; YAML reads this as text, write {exponent[1]}.0{exponent[2]}"
+        return " as text; remove the quotes"
+    return ""
 
 
-def _place(location: Sequence[str | int], data: Any) -> Place:
+def _instead(key: str, place: Place, model: type[pydantic.BaseModel]) -> str:
+    """What an unknown key may have meant, or what there is."""
+    there = sorted({name for at in _models(model, place[:-1]) for name in at.model_fields})
+    near = difflib.get_close_matches(key.lower(), there, 1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    listed = ", ".join(there)
+    return f"; there are {listed}" if len(listed) <= 120 else "; see 'conformance schema'"
+
+
+def _models(model: type[pydantic.BaseModel], place: Place) -> list[type[pydantic.BaseModel]]:
+    """The models that the part of the data at a place may be."""
+    models = list(_within(model)) if issubclass(model, pydantic.RootModel) else [model]
+    for part in place:
+        fields = [at.model_fields[part] for at in models if part in at.model_fields]
+        if fields:
+            models = [at for one in fields for at in _within(one.annotation)]
+    return models
+
+
+def _within(annotation: Any) -> Iterator[type[pydantic.BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel):
+        if issubclass(annotation, pydantic.RootModel):
+            yield from _within(annotation.model_fields["root"].annotation)
+        else:
+            yield annotation
+    else:
+        for part in get_args(annotation):
+            yield from _within(part)
+
+
+def _place(entry: Mapping[str, Any], data: Any) -> Place:
     """The part of a pydantic location that exists in the data: union branches are dropped."""
     place: list[str | int] = []
+    location: Sequence[str | int] = entry["loc"]
     for index, part in enumerate(location):
-        if _has(data, part):
+        last = index == len(location) - 1
+        listed = isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)
+        if listed or (isinstance(data, Mapping) and part in data):
             data = data[part]
-        elif index < len(location) - 1 or not isinstance(data, Mapping) or isinstance(part, int):
+        elif not (last and entry["type"] == "missing"):
             continue
         place.append(part)
     return tuple(place)
-
-
-def _has(data: Any, part: str | int) -> bool:
-    if isinstance(data, Mapping):
-        return part in data
-    return isinstance(data, (list, tuple)) and isinstance(part, int) and part < len(data)

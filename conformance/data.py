@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from conformance import schema
+from conformance import content, schema
 from conformance.dtypes import DTYPES, Array, DType, cast
 from conformance.request import Conv, ConvTranspose, Pool, Request
 
@@ -16,7 +18,11 @@ LARGEST_INTEGER = 8
 
 
 class DataError(ValueError):
-    """A tensor's data do not fit its shape or its dtype."""
+    """A tensor's data do not fit its shape or its dtype; ``part`` is the key at fault."""
+
+    def __init__(self, message: str, part: str = "") -> None:
+        super().__init__(message)
+        self.part = part
 
 
 @dataclass(frozen=True)
@@ -28,26 +34,58 @@ class TensorData:
     dtype: str
     spec: schema.Tensor
 
-    def array(self, request: Request) -> Array:
-        """The data in the dtype's carrier.
+    def check(self) -> None:
+        """See that the data fit the shape and the dtype, without making what is generated.
 
         Raises:
-            DataError: literal values do not fit the shape or the dtype.
+            DataError: they do not.
         """
+        spec, dtype = self.spec, DTYPES[self.dtype]
+        if spec.values is not None:
+            self._check_literal(spec.values, dtype)
+        if spec.constant is not None:
+            _check_representable(spec.constant, dtype, "constant")
+        if spec.arange is not None:
+            arange = schema.Arange() if spec.arange is True else spec.arange
+            last = arange.start + arange.step * max(math.prod(self.shape) - 1, 0)
+            for number in (arange.start, arange.step):
+                if not dtype.floating and number != int(number):
+                    raise DataError(f"{number:g} is no {dtype.name}", "arange")
+            for end in (arange.start, last):
+                _check_range(end, dtype, "arange")
+        if spec.integers is not None:
+            for end in filter(None, (spec.integers.low, spec.integers.high)):
+                _check_range(end, dtype, "integers")
+        for element in spec.set:
+            inside = len(element.at) == len(self.shape) and all(
+                at < size for at, size in zip(element.at, self.shape)
+            )
+            if not inside:
+                raise DataError(f"no element {element.at[:9]} in {list(self.shape)}", "set")
+            _check_representable(element.to, dtype, "set")
+
+    def _check_literal(self, spec: object, dtype: DType) -> None:
+        wide = np.float64 if dtype.floating else np.int64
+        values, count = literal(spec, wide), math.prod(self.shape)
+        if values.size != count:
+            raise DataError(
+                f"{values.size} values do not fill the shape {list(self.shape)} ({count})", "values"
+            )
+        wrong = ~_same(cast(values, dtype), values)
+        if wrong.any():
+            raise DataError(f"{values[wrong][0]:g} is not representable in {dtype.name}", "values")
+
+    def array(self, request: Request) -> Array:
+        """The data, once checked, in the dtype's carrier."""
         dtype = DTYPES[self.dtype]
         values = self._values(request, dtype)
         for element in self.spec.set:
-            try:
-                values[tuple(element.at)] = element.to
-            except (IndexError, ValueError, OverflowError):
-                raise DataError(f"no element {element.at} in shape {list(self.shape)}") from None
-        array = cast(values, dtype)
-        if self.spec.values is not None and not _same(array, values):
-            raise DataError(f"not every value is representable in {self.dtype}")
-        return array
+            values[tuple(element.at)] = element.to
+        return cast(values, dtype)
 
     def _values(self, request: Request, dtype: DType) -> Array:
-        spec, wide = self.spec, np.float64 if dtype.floating else np.int64
+        spec = self.spec
+        wide: type[Any] = np.float64 if dtype.floating else np.int64
         count = math.prod(self.shape)
         if spec.values is not None:
             return literal(spec.values, wide).reshape(self.shape)
@@ -55,7 +93,8 @@ class TensorData:
             return np.full(self.shape, spec.constant, wide)
         if spec.arange is not None:
             arange = schema.Arange() if spec.arange is True else spec.arange
-            return (arange.start + arange.step * np.arange(count)).astype(wide).reshape(self.shape)
+            steps = np.arange(count, dtype=wide) * wide(arange.step)
+            return np.asarray(wide(arange.start) + steps).reshape(self.shape)
         if spec.normal is not None:
             random = np.random.default_rng(_seed(spec.normal.seed, self.name))
             return np.asarray(random.normal(spec.normal.mean, spec.normal.std, self.shape))
@@ -78,35 +117,81 @@ def literal(values: object, wide: type) -> Array:
     """Nested lists, a number, or a string of numbers as an array.
 
     Raises:
-        DataError: the lists are ragged or hold anything but numbers.
+        DataError: the lists are ragged or hold anything but numbers, or for int64 anything but
+            integers of its range.
     """
+    if isinstance(values, str):
+        values = values.split()
+    shape = _nesting(values)
+    for _ in shape[1:]:
+        values = itertools.chain.from_iterable(values)  # type: ignore[arg-type]
+    flat = [_number(item) for item in (values if shape else [values])]  # type: ignore[attr-defined]
+    if wide is not np.int64:
+        return np.array(flat, dtype=np.float64).reshape(shape)
+    for number in flat:
+        if not math.isfinite(number) or number != int(number):
+            raise DataError(f"{number:g} is no integer", "values")
+        _check_range(number, DTYPES["int64"], "values")
+    return np.array([int(number) for number in flat], dtype=np.int64).reshape(shape)
+
+
+def _nesting(values: object) -> tuple[int, ...]:
+    """The shape of nested lists."""
+    if not isinstance(values, list):
+        return ()
+    if not any(isinstance(item, list) for item in values):
+        return (len(values),)
+    shapes = {_nesting(item) for item in values}
+    if len(shapes) > 1:
+        listed = ", ".join(sorted(str(list(shape)) for shape in shapes)[:3])
+        raise DataError(f"lists of unequal shapes, {listed}, are no array", "values")
+    return (len(values), *next(iter(shapes), ()))
+
+
+def _number(item: object) -> float | int:
     try:
-        if isinstance(values, str):
-            values = values.split()
-        raw = np.array(values, dtype=object)
-        array = np.array([_number(item) for item in raw.reshape(-1)], dtype=np.float64)
-        if wide is not np.int64:
-            return array.reshape(raw.shape)
-        exact = np.array([int(item) for item in raw.reshape(-1)], dtype=np.int64)
-        if not np.array_equal(exact.astype(np.float64), array):
-            raise DataError("integers are needed")
-        return exact.reshape(raw.shape)
-    except (ValueError, TypeError, OverflowError):
-        raise DataError("numbers in lists of equal lengths are needed") from None
+        if isinstance(item, (int, float)) and not isinstance(item, bool):
+            float(item)
+            return item
+        if isinstance(item, str):
+            return int(item) if item.lstrip("+-").isdecimal() else float(item)
+    except (ValueError, OverflowError):
+        pass
+    raise DataError(f"{content.shown(item)} is no number", "values")
 
 
-def _number(item: object) -> float:
-    if isinstance(item, (bool, list)) or item is None:
-        raise TypeError
-    return float(item)  # type: ignore[arg-type]
+def _same(array: Array, values: Array) -> Array:
+    """Where values survived the cast.
 
-
-def _same(array: Array, values: Array) -> bool:
+    Decimal literals of real data need not be representable; integers that are not are mistakes.
+    """
     if values.dtype == np.int64:
-        return bool(np.array_equal(array.astype(np.int64), values))
-    # Decimal literals of real data need not be representable; integers that are not are mistakes.
+        return np.asarray(array.astype(np.int64) == values)
     integral = np.isfinite(values) & (values == np.rint(values))
-    return bool(np.array_equal(array.astype(np.float64)[integral], values[integral]))
+    return np.asarray(~integral | (array.astype(np.float64) == values))
+
+
+def _check_representable(number: float, dtype: DType, part: str) -> None:
+    """Refuse an integer that the dtype rounds, and for integer dtypes any fraction."""
+    if not dtype.floating and (not math.isfinite(number) or number != int(number)):
+        raise DataError(f"{number:g} is no {dtype.name}", part)
+    if not math.isfinite(number):
+        return
+    _check_range(number, dtype, part)
+    if number == int(number) and dtype.floating:
+        rounded = float(cast(np.array(float(number)), dtype))
+        if rounded != number:
+            raise DataError(f"{number} is not representable in {dtype.name}", part)
+
+
+def _check_range(number: float, dtype: DType, part: str) -> None:
+    if dtype.floating:
+        least, most = -dtype.largest, dtype.largest
+    else:
+        limits = np.iinfo(dtype.name)
+        least, most = limits.min, limits.max
+    if not least <= number <= most:
+        raise DataError(f"{number:g} is out of the range of {dtype.name}", part)
 
 
 def _seed(seed: int | None, name: str) -> int:

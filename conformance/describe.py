@@ -8,6 +8,7 @@ from conformance.compare import Difference
 from conformance.records import Record
 from conformance.request import Conv, ConvTranspose, Pool, Request
 
+NEAR = 10_000
 TITLES = {"y": "output", "x": "gradient of x", "w": "gradient of w", "b": "gradient of b"}
 
 
@@ -49,7 +50,7 @@ def values(difference: Difference) -> str:
     """How many values differ, and the worst of them."""
     at = ", ".join(map(str, difference.worst or ()))
     allowed = f", allowed error {difference.allowed:.3g}" if difference.allowed else ""
-    ulps = f", {difference.ulps:,} ulp" if difference.ulps else ""
+    ulps = f", {difference.ulps:,} ulp" if 0 < (difference.ulps or 0) <= NEAR else ""
     return (
         f"{difference.differing} of {difference.total} values of the {TITLES[difference.array]} "
         f"differ; worst at [{at}]: {difference.observed!r} against {difference.expected!r}"

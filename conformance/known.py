@@ -19,21 +19,21 @@ from typing import Annotated, Any, Literal, Union
 import pydantic
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from conformance import content
 from conformance.adapter import Form
 from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.request import Conv, ConvTranspose, Op, PaddingMode, Pool
-from conformance.schema import DTypeName, Model, Name, Options
+from conformance.schema import DTypeName, Model, Name, Options, Shape, Wanted
 
 Kind = Literal["by-design", "unsupported", "bug", "numerical"]
 Check = Literal["forward", "vjp"]
 Expectable = Literal[
     "wrong-shape", "wrong-dtype", "wrong-value", "rejected", "unsupported", "crash", "timeout"
 ]
-COMPARISON = re.compile(r"(<=|>=|==|!=|<|>)\s*(-?\d+)")
+COMPARISON = re.compile(r"(<=|>=|==|!=|<|>)\s*(-?[0-9]{1,18})")
 OPERATORS = {
     "<": operator.lt,
     "<=": operator.le,
@@ -44,13 +44,23 @@ OPERATORS = {
 }
 
 
-def _comparison(value: Any) -> Any:
-    if isinstance(value, str) and not COMPARISON.fullmatch(value):
-        raise ValueError("a number or a comparison such as '>1' is needed")
+def _comparison(value: str) -> str:
+    if not COMPARISON.fullmatch(value):
+        raise ValueError("not a comparison")
     return value
 
 
-Numeric = Annotated[Union[int, str], pydantic.AfterValidator(_comparison)]
+Numeric = Annotated[
+    Union[int, Annotated[str, pydantic.AfterValidator(_comparison)]],
+    Wanted("a whole number or a comparison such as '>1'"),
+]
+Names = Annotated[
+    Union[str, Annotated[list[str], Field(min_length=1)]], Wanted("a name, or a list of names")
+]
+Numerics = Annotated[
+    Union[Numeric, list[Numeric]],
+    Wanted("a whole number, a comparison such as '>1', or a list of such"),
+]
 PaddingFact = Literal["same", "same_lower", "valid", "explicit"]
 
 
@@ -60,9 +70,9 @@ class When(Model):
     Numbers may be compared: ``stride: ">1"``. Over several axes the largest number counts.
     """
 
-    case: Union[str, list[str], None] = Field(None, description="glob over case ids")
+    case: Union[Names, None] = Field(None, description="glob over case ids")
     op: Union[Op, list[Op], None] = None
-    rank: Union[Numeric, list[Numeric], None] = None
+    rank: Union[Numerics, None] = None
     dtype: Union[DTypeName, list[DTypeName], None] = None
     padding: Union[PaddingFact, list[PaddingFact], None] = Field(
         None, description="the case's word; 'explicit' is numbers that are not all zero"
@@ -71,21 +81,21 @@ class When(Model):
     symmetric: bool | None = Field(None, description="whether both sides of each axis agree")
     negative_padding: bool | None = None
     padding_mode: Union[PaddingMode, list[PaddingMode], None] = None
-    stride: Union[Numeric, list[Numeric], None] = None
+    stride: Union[Numerics, None] = None
     uniform_stride: bool | None = None
-    dilation: Union[Numeric, list[Numeric], None] = None
-    groups: Union[Numeric, list[Numeric], None] = None
+    dilation: Union[Numerics, None] = None
+    groups: Union[Numerics, None] = None
     depthwise: bool | None = None
     bias: bool | None = None
-    output_padding: Union[Numeric, list[Numeric], None] = None
-    window: Union[Numeric, list[Numeric], None] = None
+    output_padding: Union[Numerics, None] = None
+    window: Union[Numerics, None] = None
     ceil_mode: bool | None = None
     overhang: bool | None = Field(None, description="whether ceil mode adds a partial window")
     count_include_pad: bool | None = None
     wide_padding: bool | None = Field(None, description="pooling padding over half of the window")
     empty: bool | None = Field(None, description="whether the output has no elements")
     special: bool | None = Field(None, description="whether the data hold NaN or infinities")
-    tag: Union[str, list[str], None] = None
+    tag: Union[Names, None] = None
 
 
 class Expectation(Model):
@@ -99,32 +109,44 @@ class Expectation(Model):
     outcome: Expectable
     because: Options | None = None
     error: str | None = None
-    shape: list[int] | None = None
+    shape: Shape | None = None
 
     @field_validator("error")
     @classmethod
     def _pattern(cls, value: str | None) -> str | None:
         try:
             re.compile(value or "")
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"not a regular expression: {error}") from None
         return value
+
+    @model_validator(mode="after")
+    def _observable(self) -> Expectation:
+        wrong = self.outcome.startswith("wrong-")
+        if self.error is not None and wrong:
+            raise ValueError(f"'error' does not go with {self.outcome!r}: nothing is raised")
+        for name in ("because", "shape"):
+            if getattr(self, name) is not None and not wrong:
+                raise ValueError(f"{name!r} does not go with {self.outcome!r}: nothing is observed")
+        if self.because is not None and not self.because.model_dump(exclude_none=True):
+            raise ValueError("'because' changes nothing; name the options that differ")
+        return self
 
 
 class Entry(Model):
     """One known discrepancy of a backend."""
 
     id: Name
-    api: Union[str, list[str], None] = None
-    mode: Union[str, list[str], None] = None
+    api: Union[Names, None] = None
+    mode: Union[Names, None] = None
     versions: str = ""
     when: When = When()
     form: Union[Form, list[Form]] = "native"
-    check: Check = "forward"
+    check: Union[Check, list[Check]] = "forward"
     expect: Expectation
     kind: Kind
     why: Annotated[str, Field(min_length=10)]
-    evidence: Union[str, list[str]] = Field(description="links, or a command anyone can run")
+    evidence: Names = Field(description="links, or a command anyone can run")
 
     @field_validator("versions")
     @classmethod
@@ -190,7 +212,7 @@ class Registry:
             known
             for known in self.entries
             if _listed(known.entry.form, form)
-            and known.entry.check == check
+            and _listed(known.entry.check, check)
             and _listed(known.entry.api, api)
             and _listed(known.entry.mode, mode)
             and holds(known.entry.when, facts)
@@ -236,7 +258,7 @@ def load(file: Path, backend: str) -> Registry:
     """
     if not file.exists():
         return Registry(backend)
-    document = content.read_yaml(file)
+    document = content.read_yaml(file, "write [] where nothing is known")
     entries: list[Entry] = document.validate(RegistryFile).root
     seen: dict[str, int] = {}
     result = []

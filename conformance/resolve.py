@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from conformance import data, geometry, schema
+from conformance import content, data, geometry, schema
 from conformance.data import TensorData
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair
@@ -26,7 +26,7 @@ POOLS = ("max_pool", "avg_pool")
 
 
 class RequestError(ValueError):
-    """A request that cannot be meant: ``field`` names the part of the case at fault."""
+    """A request that cannot be meant: ``field`` names the part of the case at fault, dotted."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -45,11 +45,15 @@ def request(fields: schema.Fields, edit: schema.Options | None = None) -> Reques
     rank = len(input_shape) - 2
     if rank not in (1, 2, 3):
         raise RequestError(
-            "input",
-            f"the shape is (batch, channels, 1 to 3 spatial sizes), got {list(input_shape)}",
+            _shape_field(fields.input, "input"),
+            "the shape is (batch, channels, 1 to 3 spatial sizes), got "
+            f"{content.shown(input_shape)}",
         )
     _refuse_foreign(op, fields, options)
     dtype = _dtype(fields)
+    if op == "avg_pool" and not DTYPES[dtype].floating:
+        field = "dtype" if fields.dtype else "input.dtype"
+        raise RequestError(field, f"the average of {dtype} has no agreed meaning; use a float")
     window = _window(op, fields, options, rank)
     stride = _per_axis(options.get("stride"), rank, "stride") or (
         window if op in POOLS else (1,) * rank
@@ -130,15 +134,25 @@ def _shape(spec: schema.Tensor | None, field: str, need: str) -> tuple[int, ...]
         try:
             shape = data.literal(spec.values, float).shape
         except data.DataError as error:
-            raise RequestError(field, str(error)) from None
+            raise RequestError(f"{field}.values", str(error)) from None
     else:
         raise RequestError(field, f"{field!r} needs a 'shape' or 'values'")
-    if math.prod(shape) > ELEMENT_LIMIT or any(size > ELEMENT_LIMIT for size in shape):
+    if _volume(shape) > ELEMENT_LIMIT:
         raise RequestError(
-            field,
-            f"{list(shape)} has more than {ELEMENT_LIMIT:,} elements, the most a case may have",
+            f"{field}.shape",
+            f"{content.shown(shape)} has more than {ELEMENT_LIMIT:,} elements, the most a case "
+            "may have",
         )
     return shape
+
+
+def _shape_field(spec: schema.Tensor | None, field: str) -> str:
+    return f"{field}.shape" if spec is not None and spec.shape is not None else f"{field}.values"
+
+
+def _volume(shape: Sequence[int]) -> int:
+    """Number of elements; an axis without any counts as one, as NumPy bounds the others too."""
+    return math.prod(max(size, 1) for size in shape)
 
 
 def _dtype(fields: schema.Fields) -> str:
@@ -150,7 +164,8 @@ def _dtype(fields: schema.Fields) -> str:
     dtype = fields.dtype or (named[0][1] if named else "float32")
     for name, other in named:
         if other != dtype:
-            raise RequestError(name, f"its dtype is {other}, the case's is {dtype}; use one dtype")
+            message = f"its dtype is {other}, the case's is {dtype}; use one dtype"
+            raise RequestError(f"{name}.dtype", message)
     return dtype
 
 
@@ -161,7 +176,9 @@ def _per_axis(value: int | Sequence[int] | None, rank: int, field: str) -> tuple
         return (value,) * rank
     if len(value) != rank:
         raise RequestError(
-            field, f"{rank} numbers are needed, one per spatial axis, or a single one"
+            field,
+            f"{_entries(rank)} needed, one per spatial axis, or a single number "
+            f"(got {content.shown(value)})",
         )
     return tuple(value)
 
@@ -173,12 +190,13 @@ def _window(op: str, fields: schema.Fields, options: _Options, rank: int) -> tup
     kernel_shape = _shape(fields.kernel, "kernel", f"{op} needs a kernel")
     if len(kernel_shape) != rank + 2:
         raise RequestError(
-            "kernel",
-            f"a kernel for an input with {rank} spatial axes has {rank + 2} axes, got "
-            f"{list(kernel_shape)}",
+            _shape_field(fields.kernel, "kernel"),
+            f"a kernel for an input with {rank} spatial ax{'i' if rank == 1 else 'e'}s has "
+            f"{rank + 2} axes, got {content.shown(kernel_shape)}",
         )
     if 0 in kernel_shape[2:]:
-        raise RequestError("kernel", f"a window has at least one element, got {list(kernel_shape)}")
+        message = f"a window has at least one element, got {list(kernel_shape)}"
+        raise RequestError(_shape_field(fields.kernel, "kernel"), message)
     return kernel_shape[2:]
 
 
@@ -198,12 +216,21 @@ def _refuse_foreign(op: str, fields: schema.Fields, options: _Options) -> None:
         raise RequestError("padding_mode", f"{op} has no padding mode {mode!r}, only 'zeros'")
 
 
+def _elements(number: int) -> str:
+    return f"{number} element{'s' * (number != 1)}"
+
+
+def _entries(number: int) -> str:
+    return "1 entry is" if number == 1 else f"{number} entries are"
+
+
 def _pairs(value: Any, rank: int) -> tuple[Pair, ...]:
     sides = [value] * rank if isinstance(value, int) else value
     if len(sides) != rank:
         raise RequestError(
             "padding",
-            f"{rank} entries are needed, one per spatial axis, each a number or [before, after]",
+            f"{_entries(rank)} needed, one per spatial axis, each a number or [before, after] "
+            f"(got {content.shown(value)})",
         )
     return tuple((side, side) if isinstance(side, int) else (side[0], side[1]) for side in sides)
 
@@ -230,17 +257,20 @@ def _padding(
     for size, pair in zip(spatial, pairs):
         if size + min(pair[0], 0) + min(pair[1], 0) < 0:
             raise RequestError(
-                "padding", f"{list(pair)} crops more than the {size} elements there are"
+                "padding", f"{list(pair)} crops more than the {_elements(size)} there are"
             )
         if mode != "zeros" and min(pair) < 0:
             raise RequestError("padding", f"negative padding crops; it has no mode {mode!r}")
-        limit = {"reflect": size - 1, "circular": size}.get(mode, ELEMENT_LIMIT)
         if mode == "replicate" and size == 0 and max(pair) > 0:
             raise RequestError("padding", "there is no element to replicate")
-        if max(pair) > limit:
+        if size == 0 and mode in ("reflect", "circular") and max(pair) > 0:
+            raise RequestError("padding", f"there is no element for {mode!r} padding")
+        limit = {"reflect": size - 1, "circular": size}.get(mode)
+        if limit is not None and max(pair) > max(limit, 0):
             raise RequestError(
                 "padding",
-                f"{mode!r} padding of {max(pair)} on {size} elements is undefined; at most {limit}",
+                f"{mode!r} padding of {max(pair)} on {_elements(size)} is undefined; at most "
+                f"{limit}",
             )
     return Padding(pairs, word, mode)
 
@@ -251,9 +281,7 @@ def _pool(
     common: tuple[tuple[int, ...], Padding, tuple[int, ...], tuple[int, ...], str],
     window: tuple[int, ...],
 ) -> Pool:
-    input_shape, padding, _, dilation, dtype = common
-    if op == "avg_pool" and not DTYPES[dtype].floating:
-        raise RequestError("dtype", f"the average of {dtype} has no agreed meaning; use a float")
+    input_shape, padding, _, dilation, _ = common
     ceil_mode = bool(options.get("ceil_mode"))
     if ceil_mode:
         for size, k, d, pair in zip(input_shape[2:], window, dilation, padding.pairs):
@@ -331,10 +359,11 @@ def _check_channels(inputs: int, outputs: int, channels: int, groups: int) -> No
 def _check_size(resolved: Request) -> None:
     output = resolved.output_shape
     padded = [size + sum(pair) for size, pair in zip(resolved.spatial, resolved.padding.pairs)]
-    if max(math.prod(output), math.prod((*resolved.input_shape[:2], *padded))) > ELEMENT_LIMIT:
+    if max(_volume(output), _volume((*resolved.input_shape[:2], *padded))) > ELEMENT_LIMIT:
         raise RequestError(
             "input",
-            f"the padded input or the output {list(output)} has over {ELEMENT_LIMIT:,} elements",
+            f"the padded input or the output {content.shown(output)} has over {ELEMENT_LIMIT:,} "
+            "elements; make it smaller",
         )
     if math.prod(output) * max(data.reductions(resolved)["y"], 1) > WORK_LIMIT:
         raise RequestError("input", f"more than {WORK_LIMIT:,} multiplications; make it smaller")
@@ -345,20 +374,12 @@ def _tensor(
 ) -> TensorData:
     """Check what can be checked without making the data."""
     if field in ("bias", "cotangent") and spec.shape is not None and tuple(spec.shape) != shape:
-        raise RequestError(field, f"its shape is {list(shape)} here, not {spec.shape}")
+        raise RequestError(
+            field, f"its shape is {list(shape)} here, not {content.shown(spec.shape)}"
+        )
     tensor = TensorData(name, shape, resolved.dtype, spec)
-    if spec.values is not None:
-        try:
-            count = data.literal(spec.values, float).size
-        except data.DataError as error:
-            raise RequestError(field, str(error)) from None
-        if count != math.prod(shape):
-            raise RequestError(
-                field, f"{count} values do not fill the shape {list(shape)} ({math.prod(shape)})"
-            )
-    if spec.values is not None or spec.set:
-        try:
-            tensor.array(resolved)
-        except data.DataError as error:
-            raise RequestError(field, str(error)) from None
+    try:
+        tensor.check()
+    except data.DataError as error:
+        raise RequestError(f"{field}.{error.part}", str(error)) from None
     return tensor

@@ -116,7 +116,10 @@ def read(path: Path) -> Results:
                     )
                 header = records.header_from_json(fields)
             elif kind == "record":
-                found.append(records.record_from_json(fields))
+                record = records.record_from_json(fields)
+                if not all(isinstance(part, str) for part in key(record)):
+                    raise ValueError
+                found.append(record)
             elif kind == "backend":
                 info = BackendInfo(**{key: fields[key] for key in fields if key != "kind"})
                 backends[info.name] = info
@@ -126,7 +129,7 @@ def read(path: Path) -> Results:
                 raise ValueError
             if kind != "end" and number > 1:
                 complete = False
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             what = "header" if number == 1 else "record"
             raise ResultsError(f"{name}:{number}: is no {what} of a results file") from None
     assert header is not None
@@ -185,6 +188,18 @@ def merge(parts: Sequence[tuple[Path, Results]]) -> Results:
         backends=tuple(info for _, (_, info) in sorted(backends.items())),
     )
     return Results(header, tuple(kept), all(part.complete for _, part in parts))
+
+
+def mention(merged: Results, names: Iterable[str]) -> Results:
+    """The results with every backend that has none named as missing."""
+    held = {info.name for info in merged.header.backends}
+    absent = tuple(
+        BackendInfo(name, "", {}, "", "", "no results were given")
+        for name in names
+        if name not in held
+    )
+    backends = (*merged.header.backends, *absent)
+    return replace(merged, header=replace(merged.header, backends=backends))
 
 
 def key(record: Record) -> Key:

@@ -2,26 +2,89 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from conformance.request import Op, PaddingMode
 
 VERSION = 1
 
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a value must be, in a user's words: said where it is not, and in the JSON Schema."""
+
+    words: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return no_info_wrap_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"description": self.words, **handler(core)}
+
+    def _check(self, value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return inner(value)
+        except ValidationError:
+            if isinstance(value, dict):
+                raise  # the error is about one of its keys
+            raise PydanticCustomError("form", "must be {words}", {"words": self.words}) from None
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._{}+-]*$", max_length=200)]
 Positive = Annotated[int, Field(ge=1, le=2**31)]
 Count = Annotated[int, Field(ge=0, le=2**31)]
 Amount = Annotated[int, Field(ge=-(2**20), le=2**20)]
-PerAxis = Union[Positive, Annotated[list[Positive], Field(min_length=1, max_length=3)]]
-Sides = Annotated[list[Amount], Field(min_length=2, max_length=2)]
-PaddingSpec = Union[
-    Literal["same", "same_lower", "valid"],
-    Amount,
-    Annotated[list[Union[Amount, Sides]], Field(min_length=1, max_length=3)],
+PerAxis = Annotated[
+    Union[Positive, Annotated[list[Positive], Field(min_length=1, max_length=3)]],
+    Wanted("a whole number from 1 on, or a list of them, one per spatial axis"),
 ]
-Number = Union[int, float]
+Sides = Annotated[list[Amount], Field(min_length=2, max_length=2)]
+PaddingSpec = Annotated[
+    Union[
+        Literal["same", "same_lower", "valid"],
+        Amount,
+        Annotated[list[Union[Amount, Sides]], Field(min_length=1, max_length=3)],
+    ],
+    Wanted(
+        "'same', 'same_lower', 'valid', a whole number, or a list with a number or "
+        "[before, after] per spatial axis"
+    ),
+]
+OutputPadding = Annotated[
+    Union[Count, list[Count]],
+    Wanted("a whole number from 0 on, or a list of them, one per spatial axis"),
+]
+Shape = Annotated[list[Count], Wanted("a list of whole numbers from 0 on")]
+Number = Annotated[Union[Annotated[int, Field(ge=-(2**63), lt=2**64)], float], Wanted("a number")]
+Finite = Annotated[
+    Union[
+        Annotated[int, Field(ge=-(2**63), lt=2**63)], Annotated[float, Field(allow_inf_nan=False)]
+    ],
+    Wanted("a finite number"),
+]
+Literals = Annotated[
+    Union[Number, list[Any], str], Wanted("a list of numbers, or a string of numbers")
+]
+Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Seed = Annotated[int, Field(ge=0, le=2**32)]
 DTypeName = Literal[
     "float64",
@@ -47,8 +110,8 @@ class Model(BaseModel):
 class Integers(Model):
     """Seeded uniform integers, both ends included; without ends chosen so that sums are exact."""
 
-    low: int | None = None
-    high: int | None = None
+    low: Integer | None = None
+    high: Integer | None = None
     seed: Seed | None = None
 
     @model_validator(mode="after")
@@ -63,22 +126,22 @@ class Integers(Model):
 class Arange(Model):
     """``start, start + step, …`` in row-major order."""
 
-    start: Number = 0
-    step: Number = 1
+    start: Finite = 0
+    step: Finite = 1
 
 
 class Normal(Model):
     """Seeded normal values: real data, judged by an error bound."""
 
-    mean: float = 0.0
-    std: Annotated[float, Field(gt=0)] = 1.0
+    mean: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    std: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     seed: Seed | None = None
 
 
 class Element(Model):
     """One element of a tensor that is set to a value of its own (NaN, infinity, -0.0)."""
 
-    at: list[Count]
+    at: Shape
     to: Number
 
 
@@ -88,10 +151,10 @@ class Tensor(Model):
     ``values`` are nested lists, or a string of numbers in row-major order with a ``shape``.
     """
 
-    shape: list[Count] | None = None
+    shape: Shape | None = None
     dtype: DTypeName | None = None
-    values: Number | list[Any] | str | None = None
-    arange: Arange | Literal[True] | None = None
+    values: Literals | None = None
+    arange: Annotated[Arange | Literal[True], Wanted("true, or {start: …, step: …}")] | None = None
     integers: Integers | None = None
     normal: Normal | None = None
     constant: Number | None = None
@@ -120,7 +183,7 @@ class Options(Model):
     stride: PerAxis | None = None
     dilation: PerAxis | None = None
     groups: Positive | None = None
-    output_padding: Count | list[Count] | None = None
+    output_padding: OutputPadding | None = None
     window: PerAxis | None = None
     ceil_mode: bool | None = None
     count_include_pad: bool | None = None
@@ -129,13 +192,13 @@ class Options(Model):
 class Expect(Model):
     """Goldens: what the source prints. Checked against the oracle before anything runs."""
 
-    shape: list[Count] | None = None
-    output: Number | list[Any] | str | None = None
-    input_gradient: Number | list[Any] | str | None = None
-    kernel_gradient: Number | list[Any] | str | None = None
-    bias_gradient: Number | list[Any] | str | None = None
-    rtol: Annotated[float, Field(ge=0)] = 0.0
-    atol: Annotated[float, Field(ge=0)] = 0.0
+    shape: Shape | None = None
+    output: Literals | None = None
+    input_gradient: Literals | None = None
+    kernel_gradient: Literals | None = None
+    bias_gradient: Literals | None = None
+    rtol: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    atol: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
 class Fields(Model):
@@ -144,7 +207,7 @@ class Fields(Model):
     op: Op | None = None
     input: Tensor | None = None
     kernel: Tensor | None = None
-    bias: Tensor | bool | None = None
+    bias: Annotated[Tensor | bool, Wanted("true, false, or a tensor")] | None = None
     cotangent: Tensor | None = None
     dtype: DTypeName | None = None
     padding: PaddingSpec | None = None
@@ -152,7 +215,7 @@ class Fields(Model):
     stride: PerAxis | None = None
     dilation: PerAxis | None = None
     groups: Positive | None = None
-    output_padding: Count | list[Count] | None = None
+    output_padding: OutputPadding | None = None
     window: PerAxis | None = None
     ceil_mode: bool | None = None
     count_include_pad: bool | None = None

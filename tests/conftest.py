@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import subprocess
@@ -10,18 +11,30 @@ from pathlib import Path
 
 import pytest
 
+from conformance import discovery
 from tests.support import HERE, Command
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test whose framework is missing is skipped at a desk and fails where all are required."""
-    for marker in item.iter_markers("framework"):
-        for name in marker.args:
-            if importlib.util.find_spec(name) is None:
-                message = f"{name} is not installed here"
-                if item.config.getoption("require_backends") or os.environ.get("CI"):
-                    pytest.fail(message)
-                pytest.skip(message)
+    missing = [
+        f"{name} is not installed here"
+        for marker in item.iter_markers("framework")
+        for name in marker.args
+        if importlib.util.find_spec(name) is None
+    ]
+    for marker in item.iter_markers("backend"):
+        found = discovery.interpreters(_backends())
+        missing += [found[name].problem for name in marker.args if found[name].problem]
+    if missing:
+        if item.config.getoption("require_backends") or os.environ.get("CI"):
+            pytest.fail("; ".join(missing))
+        pytest.skip("; ".join(missing))
+
+
+@functools.cache
+def _backends() -> list[discovery.Backend]:
+    return discovery.discover()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Any
 from conformance.adapter import (
     EAGER,
     Adapter,
+    Api,
     Info,
     Layout,
     Lowering,
@@ -24,6 +25,7 @@ from conformance.request import Conv, ConvTranspose, Pool
 from .lowering import JaxApi, lowest, padding_option, transposed_word, wide
 from .recipes import beyond, dilated, plain_divisor
 
+FLAGS = ("jax_enable_x64", "jax_default_matmul_precision")
 AXES = {1: "W", 2: "HW", 3: "DHW"}
 
 
@@ -107,7 +109,7 @@ class JaxAdapter(Adapter):
     name = "jax"
     module = "jax"
     distributions: tuple[str, ...] = ("jax", "jaxlib", "numpy")
-    apis = (Lax(),)
+    apis: tuple[Api, ...] = (Lax(),)
     modes = (EAGER, Mode("jit"))
     environment = {"JAX_PLATFORMS": "cpu"}
 
@@ -118,12 +120,12 @@ class JaxAdapter(Adapter):
 
         import jax
 
+        config: Any = jax.config
         return Info(
             versions={name: version(name) for name in self.distributions},
             build={
                 "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-                "jax_enable_x64": str(jax.config.jax_enable_x64),
-                "jax_default_matmul_precision": str(jax.config.jax_default_matmul_precision),
+                **{name: str(config.read(name)) for name in FLAGS},
             },
             device=str(jax.devices()[0].platform),
             threads=os.environ["NPROC"] or str(os.cpu_count()),
@@ -134,7 +136,8 @@ class JaxAdapter(Adapter):
         import jax.numpy as jnp
 
         if not wide(dtype):
-            jax.config.update("jax_enable_x64", False)
+            config: Any = jax.config
+            config.update("jax_enable_x64", False)
         return jnp.array(array, dtype=dtype)
 
     def array(self, tensor: Any) -> tuple[Array, str]:

@@ -118,7 +118,7 @@ class JaxApi(Recipes):
         if not rest.padding.none:
             before.append(f"x = {self.pad(rest, lowest(r))}")
         if dilated(r):
-            before += self.gather(rest, flat=True)
+            before += self.gather(rest)
             rest = replace(rest, stride=rest.window, dilation=(1,) * r.rank)
         return Lowering(native, self.program(r, [*before, self.maximum(rest, "VALID")]))
 

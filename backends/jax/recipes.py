@@ -113,17 +113,12 @@ class Recipes(Api):
         lines = [] if inside.none else [f"x = {self.pad(r, padding=inside)}"]
         return lines, after(inside, replace(rest, count_include_pad=False))
 
-    def gather(self, r: Pool, flat: bool = False) -> list[str]:
-        """Lines that put the elements of each window side by side.
-
-        They get an axis of their own after each spatial axis or, flat, stay on the spatial axis.
-        """
-        first = self.layout.data.index("*")
+    def gather(self, r: Pool) -> list[str]:
+        """Lines that put the elements of each window side by side."""
         lines = []
-        for axis in reversed(range(r.rank)):
-            index = window_index(r, axis, self.functions["arange"])
-            index = self.flattened(index) if flat else index
-            lines.append(f"x = {self.functions['take']}(x, {index}, axis={first + axis})")
+        for axis in range(r.rank):
+            index = self.flattened(window_index(r, axis, self.functions["arange"]))
+            lines.append(f"x = {self._taken(axis, index)}")
         return lines
 
     def flattened(self, index: str) -> str:
@@ -131,20 +126,24 @@ class Recipes(Api):
         return f"({index}).ravel()"
 
     def gathered_average(self, r: Pool) -> list[str]:
-        """The average of gathered windows: any dilation, any divisor."""
+        """The average of windows summed axis by axis: any dilation, any divisor."""
         lines = [] if r.padding.none else [f"x = {self.pad(r)}"]
-        lines += self.gather(r)
-        first = self.layout.data.index("*")
-        axes = tuple(first + 1 + 2 * axis for axis in range(r.rank))
-        total = call(self.functions["sum"], "x", axis=axes)
+        for axis in range(r.rank):
+            windows = self._taken(axis, window_index(r, axis, self.functions["arange"]))
+            along = self.layout.data.index("*") + axis + 1
+            lines.append(f"x = {call(self.functions['sum'], windows, axis=along)}")
         if plain_divisor(r):
-            return [*lines, f"return {total} / {math.prod(r.window)}"]
+            return [*lines, f"return x / {math.prod(r.window)}"]
         return [
             "def total(x):",
-            *(f"    {line}" for line in [*lines, f"return {total}"]),
+            *(f"    {line}" for line in [*lines, "return x"]),
             "",
             f"return total(x) / total({self.functions['ones_like']}(x))",
         ]
+
+    def _taken(self, axis: int, index: str) -> str:
+        take = self.functions["take"]
+        return f"{take}(x, {index}, axis={self.layout.data.index('*') + axis})"
 
 
 def plain_divisor(r: Pool) -> bool:

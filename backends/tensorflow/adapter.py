@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from conformance import geometry
 from conformance.adapter import (
     EAGER,
     Adapter,
@@ -30,11 +29,13 @@ class TfNn(TensorFlowApi):
 
     name = "tf.nn"
     reflect = "REFLECT"
+    valid = "VALID"
     functions = {
         **{name: f"tf.{name}" for name in ARRAY_FUNCTIONS},
         "arange": "tf.range",
         "clip": "tf.clip_by_value",
         "concatenate": "tf.concat",
+        "max_pool": "tf.nn.max_pool2d",
         "reshape": "tf.reshape",
         "stack": "tf.stack",
         "sum": "tf.reduce_sum",
@@ -52,27 +53,22 @@ class TfNn(TensorFlowApi):
         name = f"conv{r.rank}d" if isinstance(r, Conv) else f"conv{r.rank}d_transpose"
         if r.padding.mode != "zeros" and not r.padding.none:
             return Unsupported(f"tf.nn.{name} pads with zeros only")
-        padding = self._word(r)
-        if padding is None:
-            if r.rank != 2:
-                return Unsupported(f"tf.nn.{name} has no explicit padding")
-            padding = [list(pair) for pair in self.layout.spread(r.padding.pairs, (0, 0))]
-        return self._kernel(r, padding)
+        word = self._word(r)
+        if word is None and r.rank != 2:
+            return Unsupported(f"tf.nn.{name} has no explicit padding")
+        return self._kernel(r, word or self._explicit(r))
 
     def plain(self, r: Request) -> Lines:
         return self._pool(r, "VALID") if isinstance(r, Pool) else self._kernel(r, "VALID")
 
     def _word(self, r: Request) -> str | None:
-        """'SAME' or 'VALID' where TensorFlow means by it what the request means."""
-        if r.padding.none and not (isinstance(r, ConvTranspose) and r.padding.word == "same"):
-            return "VALID"
-        if isinstance(r, ConvTranspose):
-            axes = zip(r.window, r.stride, r.dilation, r.padding.pairs, r.output_padding)
-            same = all(
-                geometry.transposed_same(*sizes) == (pair, extra) for *sizes, pair, extra in axes
-            )
-            return "SAME" if same and r.padding.word == "same" else None
-        return "SAME" if r.padding.word == "same" else None
+        """The word by which TensorFlow means what the request means."""
+        if r.padding.word == "same":
+            return "SAME"
+        return "VALID" if r.padding.none else None
+
+    def _explicit(self, r: Request) -> list[list[int]]:
+        return [list(pair) for pair in self.layout.spread(r.padding.pairs, (0, 0))]
 
     def _kernel(self, r: Conv | ConvTranspose, padding: object) -> Lines:
         deep = r.rank == 3
@@ -94,7 +90,7 @@ class TfNn(TensorFlowApi):
         if r.ceil_mode:
             return Unsupported(f"tf.nn.{name} has no ceil mode")
         padding = self._word(r)
-        if r.kind == "avg" and padding == "SAME" and r.count_include_pad:
+        if r.kind == "avg" and padding == "SAME" and r.count_include_pad and not r.padding.none:
             return Unsupported(f"tf.nn.{name} leaves the padding out of the count")
         if padding is not None:
             return self._pool(r, padding)
@@ -102,7 +98,7 @@ class TfNn(TensorFlowApi):
             return Unsupported("tf.nn.pool has no explicit padding")
         if r.kind == "avg" or r.rank == 3:
             return Unsupported(f"tf.nn.{name} has no explicit padding")
-        return self._pool(r, [list(pair) for pair in self.layout.spread(r.padding.pairs, (0, 0))])
+        return self._pool(r, self._explicit(r))
 
     def _pool(self, r: Pool, padding: object) -> Lines:
         if dilated(r):

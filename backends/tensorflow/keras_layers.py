@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from conformance import geometry
 from conformance.adapter import Unsupported, call, given, literal, positive, scalar
 from conformance.dtypes import DTYPES
-from conformance.geometry import effective_window
+from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
 from .recipes import Lines, TensorFlowApi
+
+MORE_FUNCTIONS = ("clip", "max_pool", "reshape", "stack", "where", "zeros_like")
 
 
 class KerasLayers(TensorFlowApi):
@@ -17,10 +18,8 @@ class KerasLayers(TensorFlowApi):
 
     name = "keras.layers"
     reflect = "reflect"
-    functions = {
-        name: f"keras.ops.{name}"
-        for name in (*ARRAY_FUNCTIONS, "clip", "reshape", "stack", "where", "zeros_like")
-    }
+    valid = "valid"
+    functions = {name: f"keras.ops.{name}" for name in (*ARRAY_FUNCTIONS, *MORE_FUNCTIONS)}
 
     def pad(
         self, r: Request, value: str = "0", name: str = "x", padding: Padding | None = None
@@ -37,7 +36,7 @@ class KerasLayers(TensorFlowApi):
             return call("keras.ops.pad", name, widths, f"constant_values={value}")
         return f"{self._resizing(r, 'ZeroPadding', added)}({name})"
 
-    def _resizing(self, r: Request, name: str, pairs: tuple[geometry.Pair, ...]) -> str:
+    def _resizing(self, r: Request, name: str, pairs: tuple[Pair, ...]) -> str:
         symmetric = Padding(pairs).symmetric
         sides = literal(pairs if symmetric is None else scalar(symmetric))
         if r.rank == 1:
@@ -65,21 +64,12 @@ class KerasLayers(TensorFlowApi):
 
     def _word(self, r: Request) -> str | None:
         """The word by which Keras means what the request means."""
-        if isinstance(r, ConvTranspose):
-            axes = zip(r.window, r.stride, r.dilation, r.padding.pairs, r.output_padding)
-            same = all(
-                geometry.transposed_same(*sizes) == (pair, extra) for *sizes, pair, extra in axes
-            )
-            if same and r.padding.word == "same":
-                return "same"
-            return "valid" if r.padding.none else None
-        if r.padding.none:
-            return "valid"
-        if isinstance(r, Conv) and r.rank == 1:
-            span = effective_window(r.window[0], r.dilation[0])
-            if r.padding.pairs == ((span - 1, 0),) and r.padding.word == "explicit":
-                return "causal"
-        return "same" if r.padding.word == "same" else None
+        if r.padding.word == "same":
+            return "same"
+        if isinstance(r, Conv) and r.rank == 1 and not r.padding.none:
+            reach = effective_window(r.window[0], r.dilation[0]) - 1
+            return "causal" if r.padding.pairs == ((reach, 0),) else None
+        return "valid" if r.padding.none else None
 
     def _kernel(self, r: Conv | ConvTranspose, padding: str) -> Lines:
         options: dict[str, object] = {
@@ -116,7 +106,7 @@ class KerasLayers(TensorFlowApi):
         padding = self._word(r)
         if padding is None:
             return Unsupported("keras.layers have only 'valid' and 'same' padding")
-        if r.kind == "avg" and padding == "same" and r.count_include_pad:
+        if r.kind == "avg" and padding == "same" and r.count_include_pad and not r.padding.none:
             return Unsupported(f"{name} leaves the padding out of the count")
         return self._pool(r, padding)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from dataclasses import replace
+from operator import mul
 from typing import TypeVar
 
 from conformance.adapter import Layout, Lowering, Program, Unsupported, call, literal, source
@@ -12,7 +13,7 @@ from conformance.dtypes import DTYPES
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 
-from ..jax.recipes import Recipes, beyond, dilated, fitted, plain_divisor
+from ..jax.recipes import Recipes, after, beyond, dilated, fitted, plain_divisor
 
 IMPORTS = {"tf": "import tensorflow as tf", "keras": "import keras"}
 Lines = tuple[str, list[str]]
@@ -29,6 +30,7 @@ class TensorFlowApi(Recipes):
 
     layout = Layout("N*C", "*IO", "*OI")
     reflect: str
+    valid: str
 
     @abstractmethod
     def native(self, r: Request) -> Lines | Unsupported:
@@ -78,14 +80,21 @@ class TensorFlowApi(Recipes):
         lines = [*before, *crop]
         if not rest.padding.none:
             lines.append(f"x = {self.pad(rest, self.lowest(r))}")
+        rest = after(rest.padding, rest)
         if dilated(rest):
-            lines += self.gather(rest, flat=True)
-            rest = replace(rest, stride=rest.window, dilation=(1,) * r.rank)
-        setup, pool = self.plain(rest)
+            lines += self.gather(rest)
+            sizes = map(mul, rest.output_shape[2:], rest.window)
+            rest = replace(
+                rest,
+                input_shape=(*r.input_shape[:2], *sizes),
+                stride=rest.window,
+                dilation=(1,) * r.rank,
+            )
+        setup, pool = self._slices(rest) if r.rank == 3 else self.plain(rest)
         if DTYPES[r.dtype].floating and beyond(r, r.padding.pairs):
             # TensorFlow starts a maximum from the lowest finite number.
             empty = f"{self.functions['where']}(y > x.dtype.min, y, {literal(-math.inf)})"
-            pool = [f"y = {pool[0].removeprefix('return ')}", f"return {empty}"]
+            pool = [*pool[:-1], f"y = {pool[-1].removeprefix('return ')}", f"return {empty}"]
         native = self._after(before, self.native(r))
         return self.lowering(r, native, (setup, [*lines, *pool]))
 
@@ -95,7 +104,9 @@ class TensorFlowApi(Recipes):
         count, rest = self.counted(rest) if r.ceil_mode else ([], rest)
         lines = [*before, *crop, *count]
         native = self._after(before, self.native(r))
-        if dilated(rest) or not plain_divisor(rest):
+        # There are 3-D averages for float32 and bfloat16 only.
+        missing = r.rank == 3 and r.dtype in ("float64", "float16")
+        if missing or dilated(rest) or not plain_divisor(rest):
             return self.lowering(r, native, ("", [*lines, *self.gathered_average(rest)]))
         if not rest.padding.none:
             lines.append(f"x = {self.pad(rest)}")
@@ -104,6 +115,22 @@ class TensorFlowApi(Recipes):
     def lowest(self, r: Pool) -> str:
         """The text of the value that never wins a maximum."""
         return 'float("-inf")' if DTYPES[r.dtype].floating else "x.dtype.min"
+
+    def _slices(self, r: Pool) -> Lines:
+        """The lines of a 3-D maximum by 2-D ones: of each slice, then across the slices.
+
+        The 3-D one has fewer dtypes, and its gradient goes to each of several equal elements.
+        """
+        batch, channels, positions = *r.input_shape[:2], r.output_shape[2:]
+        pool, reshape = self.functions["max_pool"], self.functions["reshape"]
+        valid = literal(self.valid)
+        return "", [
+            f"y = {reshape}(x, {[batch * r.spatial[0], *r.spatial[1:], channels]})",
+            f"y = {pool}(y, {list(r.window[1:])}, {list(r.stride[1:])}, {valid})",
+            f"y = {reshape}(y, {[batch, r.spatial[0], math.prod(positions[1:]), channels]})",
+            f"y = {pool}(y, {[r.window[0], 1]}, {[r.stride[0], 1]}, {valid})",
+            f"return {reshape}(y, {[batch, *positions, channels]})",
+        ]
 
     def _after(self, before: list[str], native: Lines | Unsupported) -> Lines | Unsupported:
         if isinstance(native, Unsupported):
@@ -153,10 +180,9 @@ class TensorFlowApi(Recipes):
 
 def _without_holes(r: Kernel) -> Kernel:
     """The request for a kernel that the dilation is written into."""
-    spans = map(effective_window, r.window, r.dilation)
     return replace(
         r,
-        kernel_shape=(*r.kernel_shape[:2], *spans),
+        kernel_shape=(*r.kernel_shape[:2], *map(effective_window, r.window, r.dilation)),
         dilation=(1,) * r.rank,
         padding=Padding(((0, 0),) * r.rank),
     )

@@ -1,0 +1,1 @@
+"""What is measured about the suite itself, as ratios within one run."""

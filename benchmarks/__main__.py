@@ -1,0 +1,56 @@
+"""``python -m benchmarks``: print the table of the README's performance section."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import oracle, suite
+from benchmarks.suite import Row
+
+PARTS = ("suite", "workers", "collection", "oracle")
+
+
+@click.command()
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Only this part.")
+@click.option("--cases", default=1000, show_default=True, help="Generated convolutions.")
+@click.option("--items", default=20_000, show_default=True, help="Collected pytest items.")
+def main(only: tuple[str, ...], cases: int, items: int) -> None:
+    """Measure the suite; exit with 1 where a limit is not kept."""
+    chosen = only or PARTS
+    rows: list[Row] = []
+    if "suite" in chosen:
+        rows += suite.against_bare_loops(cases)
+    if "oracle" in chosen:
+        result = oracle.measure()
+        rows.append(
+            Row("oracle ÷ torch float64", result.ratio, 1.5, "×",
+                "ResNet-50's distinct convolution layers, one thread each")  # fmt: skip
+        )
+        rows.append(Row("oracle's peak memory", result.peak / 2**20, 1536, "MiB", "same"))
+    if "workers" in chosen:
+        rows.append(suite.two_workers(max(cases // 4, 1)))
+    if "collection" in chosen:
+        rows.append(suite.collection(items))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("measured", "value", "limit", "how"):
+        table.add_column(name, no_wrap=name != "how")
+    for row in rows:
+        sign = "≥" if row.at_least else "≤"
+        style = "green" if row.kept else "red"
+        table.add_row(
+            row.name,
+            f"[{style}]{row.value:.2f} {row.unit}[/{style}]",
+            f"{sign} {row.limit:g} {row.unit}",
+            row.detail,
+        )
+    console = Console()
+    console.print(table) if console.is_terminal else Console(width=160).print(table)
+    sys.exit(0 if all(row.kept for row in rows) else 1)
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m benchmarks")

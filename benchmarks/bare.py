@@ -1,0 +1,155 @@
+"""The same convolutions in a bare loop: what a framework takes without the suite.
+
+Runs in a backend's interpreter: ``python bare.py FRAMEWORK LAYERS.json``. Each layer is computed
+forward and backward, from NumPy arrays to NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+Step = Callable[[dict[str, int], Any, Any], tuple[Any, ...]]
+
+
+def torch_step() -> Step:
+    import torch
+    from torch.nn import functional
+
+    torch.set_num_threads(1)
+
+    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+        x, w = (torch.from_numpy(array).requires_grad_() for array in (x, w))
+        y = functional.conv2d(x, w, None, layer["stride"], layer["padding"], layer["dilation"])
+        dx, dw = torch.autograd.grad(y, (x, w), torch.ones_like(y))
+        return y.detach().numpy(), dx.numpy(), dw.numpy()
+
+    return step
+
+
+def _jitted(forward: Callable[[Any, Any], Any], x: Any, w: Any) -> tuple[Any, ...]:
+    import jax
+    import jax.numpy as jnp
+
+    def both(x: Any, w: Any) -> tuple[Any, ...]:
+        y, pull = jax.vjp(forward, x, w)
+        return (y, *pull(jnp.ones_like(y)))
+
+    return tuple(np.asarray(array) for array in jax.jit(both)(x, w))
+
+
+def jax_step() -> Step:
+    from jax import lax
+
+    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+        def forward(x: Any, w: Any) -> Any:
+            return lax.conv_general_dilated(
+                x,
+                w,
+                (layer["stride"],) * 2,
+                [(layer["padding"],) * 2] * 2,
+                rhs_dilation=(layer["dilation"],) * 2,
+            )
+
+        return _jitted(forward, x, w)
+
+    return step
+
+
+def flax_step() -> Step:
+    from flax import linen
+
+    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+        conv = linen.Conv(
+            layer["out_channels"],
+            (layer["window"],) * 2,
+            strides=layer["stride"],
+            padding=layer["padding"],
+            kernel_dilation=layer["dilation"],
+            use_bias=False,
+        )
+
+        def forward(x: Any, w: Any) -> Any:
+            return conv.apply({"params": {"kernel": w}}, x)
+
+        return _jitted(forward, x.transpose(0, 2, 3, 1), w.transpose(2, 3, 1, 0))
+
+    return step
+
+
+def tensorflow_step() -> Step:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+        x = tf.constant(x.transpose(0, 2, 3, 1))
+        w = tf.constant(w.transpose(2, 3, 1, 0))
+        pads = [[layer["padding"]] * 2] * 2
+        with tf.GradientTape() as tape:
+            tape.watch([x, w])
+            padded = tf.pad(x, [[0, 0], *pads, [0, 0]])
+            y = tf.nn.conv2d(
+                padded, w, layer["stride"], "VALID", dilations=layer["dilation"]
+            )
+        dx, dw = tape.gradient(y, [x, w])
+        return y.numpy(), dx.numpy(), dw.numpy()
+
+    return step
+
+
+def mxnet_step() -> Step:
+    import mxnet as mx
+
+    mx.npx.set_np()
+
+    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+        x, w = mx.np.array(x), mx.np.array(w)
+        x.attach_grad()
+        w.attach_grad()
+        with mx.autograd.record():
+            y = mx.npx.convolution(
+                x,
+                w,
+                kernel=(layer["window"],) * 2,
+                stride=(layer["stride"],) * 2,
+                dilate=(layer["dilation"],) * 2,
+                pad=(layer["padding"],) * 2,
+                num_filter=layer["out_channels"],
+                no_bias=True,
+            )
+        y.backward()
+        return y.asnumpy(), x.grad.asnumpy(), w.grad.asnumpy()
+
+    return step
+
+
+STEPS = {
+    "torch": torch_step,
+    "jax": jax_step,
+    "flax": flax_step,
+    "tensorflow": tensorflow_step,
+    "mxnet": mxnet_step,
+}
+
+
+def main(framework: str, path: str) -> None:
+    with open(path) as file:
+        layers = json.load(file)
+    step = STEPS[framework]()
+    for layer in layers:
+        random = np.random.default_rng(0)
+        x = random.integers(-8, 9, (layer["batch"], layer["channels"], *[layer["size"]] * 2))
+        w = random.integers(
+            -8, 9, (layer["out_channels"], layer["channels"], *[layer["window"]] * 2)
+        )
+        step(layer, x.astype(np.float32), w.astype(np.float32))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

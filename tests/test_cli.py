@@ -1,0 +1,188 @@
+"""The command line as a process, and the plugin, without any framework but NumPy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance import results
+from tests.support import HERE, Command
+
+ROOT = HERE.parent
+UNEVEN = "tutorials/padding-and-stride/uneven"
+
+
+def test_run_tells_the_verdicts_and_where_the_results_are(
+    conformance: Command, tmp_path: Path
+) -> None:
+    done = conformance("run", "--backend", "numpy", "--out", tmp_path, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "numpy.loops" in done.stdout
+    assert "all as expected" in done.stdout
+    assert str(tmp_path / "results.jsonl") in done.stdout.replace("\n", "")
+    assert results.read(tmp_path / "results.jsonl").complete
+
+
+def test_run_takes_paths_and_an_expression(conformance: Command, tmp_path: Path) -> None:
+    arguments = ["run", "cases/tutorials", "--backend", "numpy", "--out", tmp_path]
+    done = conformance(*arguments, "-k", "pooling and not negative", cwd=ROOT)
+    assert done.returncode == 0
+    names = {record.case for record in results.read(tmp_path / "results.jsonl").records}
+    assert names
+    assert all("pooling" in name and "negative" not in name for name in names)
+
+
+def test_list_says_what_would_run(conformance: Command) -> None:
+    done = conformance("list", "cases/tutorials", "--backend", "numpy", "-k", "uneven", cwd=ROOT)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert any(line.startswith(f"{UNEVEN}\t") for line in lines)
+    assert "output [1, 1, 2, 2]" in done.stdout
+
+
+def test_backends_says_how_to_get_what_is_missing(conformance: Command, tmp_path: Path) -> None:
+    done = conformance("backends", cwd=tmp_path)
+    assert done.returncode == 0
+    for name in ("numpy", "torch", "jax", "flax", "tensorflow", "mxnet"):
+        assert name in done.stdout
+
+
+def test_show_prints_the_code_of_every_framework(conformance: Command) -> None:
+    done = conformance("show", UNEVEN, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "padding (0, 1)",
+        "F.conv2d(x, w, stride=(3, 4), padding=(0, 1))",
+        "keras.layers (native): unsupported",
+        "keras.layers (spelled)",
+        "ZeroPadding2D",
+        "lax.conv_general_dilated",
+    ):
+        assert part in done.stdout
+
+
+def test_show_of_an_unknown_case_names_near_ones(conformance: Command) -> None:
+    done = conformance("show", "unev", cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no case 'unev'")
+    assert UNEVEN in done.stderr
+
+
+def test_schema_is_json_with_a_version(conformance: Command) -> None:
+    for arguments in (("schema",), ("schema", "--known")):
+        done = conformance(*arguments)
+        assert done.returncode == 0
+        assert json.loads(done.stdout)["$id"].endswith(":1")
+
+
+def test_merge_joins_runs_of_several_backends(conformance: Command, tmp_path: Path) -> None:
+    for mark, expression in (("a", "pooling"), ("b", "channels")):
+        arguments = ["run", "cases/tutorials", "--backend", "numpy", "-k", expression]
+        assert conformance(*arguments, "--out", tmp_path / mark, cwd=ROOT).returncode == 0
+    done = conformance("merge", tmp_path, "--out", tmp_path, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    merged = results.read(tmp_path / "results.jsonl")
+    names = {record.case.split("/")[1] for record in merged.records}
+    assert {"pooling", "channels"} <= names
+    assert "torch did not run: no results were given" in done.stdout
+
+
+def test_a_stale_entry_and_one_that_fails_differently_are_unexpected(
+    conformance: Command, tmp_path: Path
+) -> None:
+    backend = tmp_path / "misbehaving"
+    backend.mkdir()
+    source = HERE / "backends" / "misbehaving" / "adapter.py"
+    (backend / "adapter.py").write_text(source.read_text())
+    (backend / "known.yaml").write_text(
+        "- {id: stale, api: misbehaving.right, expect: {outcome: crash}, kind: bug,\n"
+        "   why: It used to crash., evidence: none}\n"
+        "- {id: other, api: misbehaving.raises, expect: {outcome: rejected, error: TypeError},\n"
+        "   kind: bug, why: It used to say so., evidence: none}\n"
+        "- {id: met, api: misbehaving.exit, expect: {outcome: crash, error: status 7},\n"
+        "   kind: bug, why: It leaves the process., evidence: none}\n"
+    )
+    arguments = ["run", HERE / "data" / "three.yaml", "--backend-dir", backend, "--backend"]
+    arguments += ["misbehaving", "-k", "right or raises or exit", "--out", tmp_path / "out"]
+    done = conformance(*arguments)
+    assert done.returncode == 1
+    records = results.read(tmp_path / "out" / "results.jsonl").records
+    forward = [r for r in records if r.form == "native" and r.check == "forward"]
+    by_api = {record.api.partition(".")[2]: record for record in forward}
+    assert (by_api["right"].outcome, by_api["right"].known) == ("fixed", "stale")
+    assert "stale entry stale" in by_api["right"].note
+    assert (by_api["raises"].outcome, by_api["raises"].known) == ("rejected", "other")
+    assert "fails differently than entry other" in by_api["raises"].note
+    assert (by_api["exit"].outcome, by_api["exit"].raw) == ("known", "crash")
+
+
+def pytest_of(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False
+    )
+
+
+def test_pytest_selects_cases_and_targets_by_name() -> None:
+    done = pytest_of("cases/tutorials", "-k", "uneven and numpy", "-v")
+    assert done.returncode == 0, done.stdout
+    assert "padding-and-stride.yaml::uneven[numpy/numpy.loops/eager] PASSED" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("fault", "parts"),
+    [
+        (
+            "raises",
+            (
+                "request: conv 2-D, input [1, 1, 6, 6], kernel [1, 1, 3, 3]",
+                "forward: rejected: RuntimeError: no thank you",
+                "def forward(x, w):",
+                "repeat it: conformance run",
+                "-k 'first and misbehaving/misbehaving.raises/eager'",
+            ),
+        ),
+        ("vjp-abort", ("vjp: crash: killed by SIGABRT", "it printed:", "Fatal Python error")),
+    ],
+)
+def test_a_pytest_failure_tells_what_a_maintainer_needs(fault: str, parts: tuple[str, ...]) -> None:
+    arguments = ["tests/data/three.yaml", "-k", f"first and misbehaving.{fault}/"]
+    arguments += ["--conformance-backend", "misbehaving"]
+    arguments += ["--conformance-backend-dir", "tests/backends/misbehaving"]
+    done = pytest_of(*arguments)
+    assert done.returncode == 1, done.stdout
+    for part in parts:
+        assert part in done.stdout
+    assert "1 failed" in done.stdout
+
+
+def test_pytest_skips_a_backend_that_does_not_run_unless_it_is_required() -> None:
+    arguments = ["tests/data/three.yaml", "--conformance-backend", "unimportable"]
+    arguments += ["--conformance-backend-dir", "tests/backends/unimportable"]
+    done = pytest_of(*arguments, "-rs")
+    assert done.returncode == 0, done.stdout
+    assert "3 skipped" in done.stdout
+    assert "libframework.so.2" in done.stdout
+    required = pytest_of(*arguments, "--require-backends")
+    assert required.returncode == 1
+    assert "3 failed" in required.stdout
+
+
+def test_pytest_reports_a_malformed_file_by_line(tmp_path: Path) -> None:
+    file = tmp_path / "wrong.yaml"
+    file.write_text("op: conv\ncases:\n  - id: a\n    strid: 2\n")
+    done = pytest_of(file, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "wrong.yaml:4: cases[0].strid: unknown key 'strid'" in done.stdout
+
+
+def test_pytest_leaves_foreign_yaml_alone(tmp_path: Path) -> None:
+    (tmp_path / "other.yaml").write_text("hello: world\n")
+    (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
+    done = pytest_of(tmp_path, cwd=tmp_path)
+    assert done.returncode == 0
+    assert "1 passed" in done.stdout

@@ -1,0 +1,98 @@
+"""The suite on the real frameworks: what the README promises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conformance import describe, results
+from conformance.records import Record
+from conformance.results import Results
+from tests.support import HERE
+
+ROOT = HERE.parent
+ALL = ("numpy", "torch", "jax", "flax", "tensorflow", "mxnet")
+PATHS = ("cases/tutorials", "cases/edge")
+UNEVEN = "tutorials/padding-and-stride/uneven"
+
+pytestmark = [pytest.mark.backend(*ALL), pytest.mark.xdist_group("frameworks")]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """All tutorial and edge cases on everything."""
+    out = tmp_path_factory.mktemp("run")
+    command = [sys.executable, "-m", "conformance", "run", *PATHS, "--out", str(out)]
+    command += ["--require-backends"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return results.read(out / "results.jsonl")
+
+
+def of(run: Results, **wanted: str) -> list[Record]:
+    return [
+        record
+        for record in run.records
+        if all(getattr(record, name) == value for name, value in wanted.items())
+    ]
+
+
+@pytest.mark.parametrize("backend", ALL)
+def test_every_backend_gives_real_verdicts(run: Results, backend: str) -> None:
+    records = of(run, backend=backend)
+    passed = [record for record in records if record.outcome == "pass"]
+    assert len(passed) > 100
+    assert not any(record.outcome == "not-run" for record in records)
+    version = next(info.version for info in run.header.backends if info.name == backend)
+    pinned = (ROOT / "backends" / backend / "requirements.txt").read_text()
+    assert version.partition("+")[0] in pinned
+
+
+def test_the_first_known_discrepancy(run: Results) -> None:
+    records = of(run, case=UNEVEN, api="keras.layers", form="spelled", check="forward")
+    assert records
+    for record in records:
+        assert record.outcome == "known"
+        assert record.raw == "wrong-shape"
+        assert record.difference is not None
+        assert describe.shapes(record.difference) == "[2, 1] against [2, 2]"
+    recipes = of(run, case=UNEVEN, api="keras.layers", form="emulated")
+    assert {record.check for record in recipes} == {"forward", "vjp"}
+    assert {record.outcome for record in recipes} == {"pass"}
+
+
+def test_a_crash_of_tensorflow_is_one_outcome(run: Results) -> None:
+    case = "edge/window-larger-than-input/max-pool-3-on-2x2"
+    crashed = of(run, case=case, api="tf.nn", mode="eager", form="native")
+    assert [record.raw for record in crashed] == ["crash"]
+    assert crashed[0].error is not None
+    assert "SIGFPE" in crashed[0].error.message
+    later = [record.case for record in of(run, api="tf.nn", mode="eager")]
+    assert len(set(later)) == len({record.case for record in of(run, backend="numpy")})
+
+
+def test_a_mode_with_environment_variables_has_a_worker_of_its_own(run: Results) -> None:
+    info = next(info for info in run.header.backends if info.name == "tensorflow")
+    assert info.info["eager"] != info.info["onednn-off"]
+
+
+def test_pytest_gives_the_same_verdicts(run: Results, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", *PATHS, "--require-backends"]
+    command += ["--conformance-out", str(tmp_path), "-p", "no:cacheprovider"]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+    }
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=900, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    again = results.read(tmp_path / "results.jsonl")
+    mine = {results.key(record): (record.outcome, record.known) for record in run.records}
+    theirs = {results.key(record): (record.outcome, record.known) for record in again.records}
+    assert theirs == mine
