@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from conformance.dtypes import Array
+from conformance.dtypes import DTYPES, Array
 from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 
@@ -140,7 +140,8 @@ class Adapter(ABC):
     ``module`` is the import that shows that the framework is there and ``distributions`` are the
     installed packages whose versions identify it, the framework's own first. ``environment`` is
     set in every worker of the backend. ``seconds_per_case`` is a rough guess of what a small case
-    costs; the runner starts with what takes longest.
+    costs; the runner starts with what takes longest. ``dtypes`` are those that the framework has
+    arrays of.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Adapter(ABC):
     modes: tuple[Mode, ...] = (EAGER,)
     environment: Mapping[str, str] = {}
     seconds_per_case: float = 0.005
+    dtypes: frozenset[str] = frozenset(DTYPES)
 
     @abstractmethod
     def load(self) -> Info:

@@ -27,7 +27,7 @@ def lower(adapter: Adapter, header: Mapping[str, Any]) -> list[dict[str, Any]]:
         {"form": form, "source": program.source}
         if isinstance(program, Program)
         else {"form": form, "unsupported": program.reason}
-        for form, _, program in _programs(_api(adapter, header), header)
+        for form, _, program in _programs(adapter, header)
     ]
 
 
@@ -44,7 +44,7 @@ def execute(adapter: Adapter, message: Message, begin: Begin = _quiet) -> Messag
     arrays: list[Array] = []
     api = _api(adapter, header)
     complete = False
-    for form, request, program in _programs(api, header):
+    for form, request, program in _programs(adapter, header):
         if form == "emulated" and complete and header.get("forms") is None:
             replies.append({"form": form, "available": True})
             continue
@@ -63,10 +63,13 @@ def _api(adapter: Adapter, header: Mapping[str, Any]) -> Api:
 
 
 def _programs(
-    api: Api, header: Mapping[str, Any]
+    adapter: Adapter, header: Mapping[str, Any]
 ) -> Iterator[tuple[Form, Request, Program | Unsupported]]:
     wanted = header.get("forms")
-    request = from_json(header["request"])
+    api, request = _api(adapter, header), from_json(header["request"])
+    if request.dtype not in adapter.dtypes:
+        yield "native", request, Unsupported(f"{adapter.name} has no {request.dtype} arrays")
+        return
     lowering = api.lower(request)
     if wanted is None or "native" in wanted:
         yield "native", request, lowering.native
