@@ -24,7 +24,8 @@ def outcome(record: Record) -> str:
     """What happened, in one line."""
     if record.error is not None:
         message = _essence(record.error.message)
-        text = message if record.raw in ("crash", "timeout") else f"{record.error.type}: {message}"
+        bare = record.raw in ("crash", "timeout") or message.startswith(f"{record.error.type}:")
+        text = message if bare else f"{record.error.type}: {message}"
         return text if len(text) <= 160 else text[:159] + "…"
     difference = record.difference
     if difference is None:

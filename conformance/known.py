@@ -295,6 +295,8 @@ def facts(case: Case) -> Facts:
         "depthwise": isinstance(r, Conv) and r.depthwise,
         "bias": not isinstance(r, Pool) and r.bias,
         "output_padding": max(r.output_padding) if isinstance(r, ConvTranspose) else 0,
+        "output_padding_reaches_stride": isinstance(r, ConvTranspose)
+        and any(more >= stride for more, stride in zip(r.output_padding, r.stride)),
         "window": max(r.window),
         "ceil_mode": isinstance(r, Pool) and r.ceil_mode,
         "overhang": isinstance(r, Pool) and _overhang(r),

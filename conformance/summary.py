@@ -90,7 +90,7 @@ def known_lines(records: Iterable[Record], entries: Mapping[tuple[str, str], Kno
         kind = f"{known.entry.kind}, " if known else ""
         recipe = "; the recipe passes" if (example.case, example.target) in passing else ""
         lines.append(
-            f"{name} ({kind}{describe.plural(len(group), 'outcome')}): "
+            f"{backend}: {name} ({kind}{describe.plural(len(group), 'outcome')}): "
             f"{example.case} on {example.target}: {describe.outcome(example)}{recipe}"
         )
     return lines

@@ -61,7 +61,14 @@ class TensorFlowApi(Recipes):
             lines = self._pad_mode(r)
         elif not r.padding.none:
             lines = [f"x = {self.pad(r)}"]
-        setup, grouped = self._per_group(r, _without_holes(r))
+        bare = _without_holes(r)
+        if r.rank == 3 and any(_alone(r)):
+            # Conv3D is wrong for one channel where a strided last axis has one position.
+            spans = (span if one else "" for span, one in zip(bare.window, _alone(r)))
+            lines.append(f"x = x[:, {', '.join(f':{span}' for span in spans)}]")
+            steps = (1 if one else step for step, one in zip(r.stride, _alone(r)))
+            bare = replace(bare, stride=tuple(steps))
+        setup, grouped = self._per_group(r, bare)
         return self.lowering(r, self.native(r), (setup, [*lines, *self._holes(r), *grouped]))
 
     def conv_transpose(self, r: ConvTranspose) -> Lowering:
@@ -176,6 +183,11 @@ class TensorFlowApi(Recipes):
             ]
             shape[axis] = span
         return lines
+
+
+def _alone(r: Conv) -> list[bool]:
+    """Which axes have a single position, so that their stride means nothing."""
+    return [count == 1 and step > 1 for count, step in zip(r.output_shape[2:], r.stride)]
 
 
 def _without_holes(r: Kernel) -> Kernel:
