@@ -88,6 +88,7 @@ class When(Model):
     depthwise: bool | None = None
     bias: bool | None = None
     output_padding: Union[Numerics, None] = None
+    output_padding_reaches_stride: bool | None = None
     window: Union[Numerics, None] = None
     ceil_mode: bool | None = None
     overhang: bool | None = Field(None, description="whether ceil mode adds a partial window")
