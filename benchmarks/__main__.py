@@ -27,8 +27,13 @@ def main(only: tuple[str, ...], cases: int, items: int) -> None:
     if "oracle" in chosen:
         result = oracle.measure()
         rows.append(
-            Row("oracle ÷ torch float64", result.ratio, 1.5, "×",
-                "ResNet-50's distinct convolution layers, one thread each")  # fmt: skip
+            Row(
+                "oracle ÷ torch float64",
+                result.ratio,
+                1.5,
+                "×",
+                "ResNet-50's distinct convolution layers, one thread each",
+            )  # fmt: skip
         )
         rows.append(Row("oracle's peak memory", result.peak / 2**20, 1536, "MiB", "same"))
     if "workers" in chosen:

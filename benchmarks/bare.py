@@ -94,9 +94,7 @@ def tensorflow_step() -> Step:
         with tf.GradientTape() as tape:
             tape.watch([x, w])
             padded = tf.pad(x, [[0, 0], *pads, [0, 0]])
-            y = tf.nn.conv2d(
-                padded, w, layer["stride"], "VALID", dilations=layer["dilation"]
-            )
+            y = tf.nn.conv2d(padded, w, layer["stride"], "VALID", dilations=layer["dilation"])
         dx, dw = tape.gradient(y, [x, w])
         return y.numpy(), dx.numpy(), dw.numpy()
 

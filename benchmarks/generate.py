@@ -49,9 +49,7 @@ def write(folder: Path, count: int, seed: int = 0) -> tuple[Path, Path]:
         {
             "id": f"layer-{number}",
             "input": {"shape": [layer.batch, layer.channels, layer.size, layer.size]},
-            "kernel": {
-                "shape": [layer.out_channels, layer.channels, layer.window, layer.window]
-            },
+            "kernel": {"shape": [layer.out_channels, layer.channels, layer.window, layer.window]},
             "padding": layer.padding,
             "stride": layer.stride,
             "dilation": layer.dilation,

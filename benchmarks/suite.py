@@ -21,10 +21,7 @@ TARGETS = {
     "tensorflow": "tf.nn/eager",
     "mxnet": "mxnet.npx/eager",
 }
-SINGLE = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-}
+SINGLE = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from conformance.dtypes import DTYPES, Array
@@ -233,7 +234,7 @@ def _folded(line: str) -> str:
     if len(together) <= LINE_LIMIT:
         return f"{line[: start + 1]}\n{together}\n{outer})"
     edges = [start, *reversed(commas), len(line) - 1]
-    arguments = [line[low + 1 : high].strip() for low, high in zip(edges, edges[1:])]
+    arguments = [line[low + 1 : high].strip() for low, high in pairwise(edges)]
     return "\n".join([line[: start + 1], *(f"{inner}{each}," for each in arguments), f"{outer})"])
 
 

@@ -131,10 +131,12 @@ def ulps(wanted: Array, observed: Array, dtype: DType) -> Array:
         with np.errstate(over="ignore"):
             return np.abs(observed.astype(np.int64) - wanted.astype(np.int64))
     left, right = _ordered(wanted, dtype), _ordered(observed, dtype)
-    with np.errstate(over="ignore"):
-        distance = np.abs(left - right)
-    # float64 keys of opposite signs may be further apart than int64 can say.
-    distance = np.where(distance < 0, np.iinfo(np.int64).max, distance)
+    # The sum of two float64 keys of opposite signs needs all 64 bits.
+    apart = np.abs(left).astype(np.uint64) + np.abs(right).astype(np.uint64)
+    together = np.abs(np.abs(left) - np.abs(right)).astype(np.uint64)
+    most = np.uint64(np.iinfo(np.int64).max)
+    distance = np.minimum(np.where((left < 0) == (right < 0), together, apart), most)
+    distance = distance.astype(np.int64)
     return np.where(np.isnan(wanted) & np.isnan(observed), 0, distance)
 
 

@@ -27,6 +27,10 @@ REMEDIES = {
     "did not find expected '-' indicator": "check the indentation",
     "did not find expected ',' or ']'": "a '[' is not closed, or a ',' is missing",
     "did not find expected ',' or '}'": "a '{' is not closed, or a ',' is missing",
+    "expected <document start>": "this is no part of what is above; check the indentation",
+    "could not find expected ':'": "a key without its ':'; check the indentation and the quotes",
+    "block sequence entries": "a '-' where no list can be; check the indentation",
+    "alphabetic or numeric": "an '&' or '*' without a name; put it in quotes",
     "found another document": "one document is allowed; remove the '---'",
     "found undefined alias": "an alias '*…' without its anchor '&…'; put it in quotes if it is "
     "none",
@@ -328,11 +332,13 @@ def _sentence(entry: Mapping[str, Any]) -> str:
     kind = entry["type"]
     simple = {
         "int_type": "must be a whole number",
+        "int_parsing_size": "must be a number of fewer digits",
         "float_type": "must be a number",
         "finite_number": "must be finite",
         "bool_type": "must be true or false",
         "string_type": "must be text",
-        "string_pattern_mismatch": "must be a name of letters, digits and . _ + -",
+        "string_pattern_mismatch": "must be a name of letters, digits and . _ + -, the first "
+        "a letter or a digit",
         "list_type": "must be a list",
         "dict_type": "must be a mapping, 'key: value'",
         "model_type": "must be a mapping, 'key: value'",

@@ -69,7 +69,9 @@ class TensorData:
         values, count = literal(spec, wide), math.prod(self.shape)
         if values.size != count:
             raise DataError(
-                f"{values.size} values do not fill the shape {list(self.shape)} ({count})", "values"
+                f"{values.size} value{'s do' if values.size != 1 else ' does'} not fill the shape "
+                f"{list(self.shape)} ({count})",
+                "values",
             )
         wrong = ~_same(cast(values, dtype), values)
         if wrong.any():
@@ -179,7 +181,7 @@ def _check_representable(number: float, dtype: DType, part: str) -> None:
         return
     _check_range(number, dtype, part)
     if number == int(number) and dtype.floating:
-        rounded = float(cast(np.array(float(number)), dtype))
+        rounded = float(cast(np.array([float(number)]), dtype)[0])
         if rounded != number:
             raise DataError(f"{number} is not representable in {dtype.name}", part)
 

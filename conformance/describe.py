@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from conformance.compare import Difference
@@ -9,6 +10,8 @@ from conformance.records import Record
 from conformance.request import Conv, ConvTranspose, Pool, Request
 
 NEAR = 10_000
+STACK = ("File ", "Detected at node", "Graph execution error", "[[{{node", "[bt]")
+NOISE = re.compile(r"\x1b\[\d*m|\{\{function_node [^}]*\}\}")
 TITLES = {"y": "output", "x": "gradient of x", "w": "gradient of w", "b": "gradient of b"}
 
 
@@ -39,12 +42,12 @@ def outcome(record: Record) -> str:
 
 
 def _essence(message: str) -> str:
-    """An error's message on one line; of an embedded traceback the error itself."""
-    lines = message.strip().splitlines()
-    told = [line for line in lines if "Error: " in line]
-    if told and lines[0].startswith("Traceback"):
-        lines = told[-1:]
-    return " ".join(" ".join(lines).split())
+    """An error's message on one line, without the stack that some frameworks put into it."""
+    lines = [NOISE.sub("", line).strip() for line in message.strip().splitlines()]
+    told = [line for line in lines if line and not line.startswith(STACK)]
+    if lines and lines[0].startswith("Traceback"):
+        told = [line for line in told if "Error: " in line][-1:] or told
+    return " ".join(told)
 
 
 def values(difference: Difference) -> str:

@@ -25,7 +25,7 @@ from conformance import content
 from conformance.adapter import Form
 from conformance.cases import Case
 from conformance.content import ContentError
-from conformance.request import Conv, ConvTranspose, Op, PaddingMode, Pool
+from conformance.request import Conv, ConvTranspose, Op, Padding, PaddingMode, Pool
 from conformance.schema import DTypeName, Model, Name, Options, Shape, Wanted
 
 Kind = Literal["by-design", "unsupported", "bug", "numerical"]
@@ -97,18 +97,22 @@ class When(Model):
     empty: bool | None = Field(None, description="whether the output has no elements")
     special: bool | None = Field(None, description="whether the data hold NaN or infinities")
     tag: Union[Names, None] = None
+    spelled_padding: Union[PaddingFact, list[PaddingFact], None] = Field(
+        None, description="the padding word of the API's own spelling; for form 'spelled'"
+    )
 
 
 class Expectation(Model):
     """What happens instead of a pass.
 
-    ``because`` is an edit of the request whose oracle gives exactly what was observed; ``error``
+    ``because`` is an edit of the request whose oracle gives exactly what was observed, or
+    ``spelling``: what was observed is right for the spelling, which is not the request; ``error``
     a regular expression that the error (its type, a colon, its message) or, for a crash, the
     signal's name matches; ``shape`` the observed shape.
     """
 
     outcome: Expectable
-    because: Options | None = None
+    because: Options | Literal["spelling"] | None = None
     error: str | None = None
     shape: Shape | None = None
 
@@ -129,7 +133,8 @@ class Expectation(Model):
         for name in ("because", "shape"):
             if getattr(self, name) is not None and not wrong:
                 raise ValueError(f"{name!r} does not go with {self.outcome!r}: nothing is observed")
-        if self.because is not None and not self.because.model_dump(exclude_none=True):
+        edit = self.because
+        if isinstance(edit, Options) and not edit.model_dump(exclude_none=True):
             raise ValueError("'because' changes nothing; name the options that differ")
         return self
 
@@ -145,6 +150,9 @@ class Entry(Model):
     form: Union[Form, list[Form]] = "native"
     check: Union[Check, list[Check]] = "forward"
     expect: Expectation
+    stable: bool = Field(
+        True, description="false for uninitialised memory: a pass does not make the entry stale"
+    )
     kind: Kind
     why: Annotated[str, Field(min_length=10)]
     evidence: Names = Field(description="links, or a command anyone can run")
@@ -216,7 +224,7 @@ class Registry:
             and _listed(known.entry.check, check)
             and _listed(known.entry.api, api)
             and _listed(known.entry.mode, mode)
-            and holds(known.entry.when, facts)
+            and holds(known.entry.when, facts, api)
         )
 
     def check_corpus(
@@ -233,19 +241,22 @@ class Registry:
                 for name in [given] if isinstance(given, str) else given or []:
                     if name not in names:
                         raise ContentError(
-                            f"entry {entry.id!r}: {self.backend} has no {what} {name!r}; it has "
+                            f"entry {content.shown(entry.id)}: {self.backend} has no {what} "
+                            f"{content.shown(name)}; it has "
                             f"{', '.join(names)}",
                             known.file,
                             known.line,
                         )
             listed = [entry.api] if isinstance(entry.api, str) else entry.api or list(apis)
             if not any(
-                holds(entry.when, facts)
-                and (entry.form != "spelled" or any(api in facts["spelled"] for api in listed))
+                holds(entry.when, facts, api)
+                and (entry.form != "spelled" or api in facts["spelled"])
                 for facts in cases
+                for api in listed
             ):
                 raise ContentError(
-                    f"entry {entry.id!r} matches no case; correct 'when' or remove the entry",
+                    f"entry {content.shown(entry.id)} matches no case; correct 'when' or remove "
+                    "the entry",
                     known.file,
                     known.line,
                 )
@@ -278,13 +289,12 @@ def facts(case: Case) -> Facts:
     """What a predicate can ask of a case; the keys are those of `When`."""
     r = case.request
     pool = isinstance(r, Pool)
-    word = r.padding.word
     return {
         "case": case.id,
         "op": r.op,
         "rank": r.rank,
         "dtype": r.dtype,
-        "padding": "valid" if word == "explicit" and r.padding.none else word,
+        "padding": _word(r.padding),
         "padded": not r.padding.none,
         "symmetric": r.padding.symmetric is not None,
         "negative_padding": r.padding.negative,
@@ -306,18 +316,23 @@ def facts(case: Case) -> Facts:
         "empty": 0 in r.output_shape,
         "special": _special(case),
         "tag": tuple(case.fields.tags),
-        "spelled": tuple(case.spellings),
+        "spelled": {api: _word(edited.padding) for api, edited in case.spellings.items()},
     }
 
 
-def holds(when: When, facts: Facts) -> bool:
-    """Whether a case's facts satisfy a predicate."""
+def _word(padding: Padding) -> str:
+    return "valid" if padding.word == "explicit" and padding.none else padding.word
+
+
+def holds(when: When, facts: Facts, api: str = "") -> bool:
+    """Whether a case's facts satisfy a predicate, for one API."""
     for name in when.model_fields_set:
         wanted = getattr(when, name)
         if wanted is None:
             continue
         options = wanted if isinstance(wanted, list) else [wanted]
-        if not any(_satisfies(name, facts[name], option) for option in options):
+        fact = facts["spelled"].get(api) if name == "spelled_padding" else facts[name]
+        if not any(_satisfies(name, fact, option) for option in options):
             return False
     return True
 

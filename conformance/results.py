@@ -137,15 +137,6 @@ def read(path: Path) -> Results:
     return Results(replace(header, backends=merged), tuple(found), complete, truncated)
 
 
-def repair(path: Path) -> None:
-    """Cut off a last line that was not written whole."""
-    data = path.read_bytes()
-    end = data.rfind(b"\n") + 1
-    if end < len(data):
-        with path.open("r+b") as file:
-            file.truncate(end)
-
-
 def merge(parts: Sequence[tuple[Path, Results]]) -> Results:
     """One run from the parts that several jobs ran: other backends, or other cases.
 
@@ -221,6 +212,7 @@ def _choose(chosen: dict[Key, tuple[Path, Record]], path: Path, record: Record) 
 
 def write(path: Path, results: Results) -> None:
     """Write a results file whole; an existing one is replaced at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     with Writer(draft, results.header) as writer:
         writer.add(results.records)

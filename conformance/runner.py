@@ -292,5 +292,5 @@ def unmatched(
         for registry in registries
         if registry.backend in versions
         for entry in registry.at(versions[registry.backend]).entries
-        if (registry.backend, entry.entry.id) not in met
+        if entry.entry.stable and (registry.backend, entry.entry.id) not in met
     ]

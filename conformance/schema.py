@@ -43,13 +43,18 @@ class Wanted:
     def _check(self, value: Any, inner: ValidatorFunctionWrapHandler) -> Any:
         try:
             return inner(value)
-        except ValidationError:
-            if isinstance(value, dict):
-                raise  # the error is about one of its keys
+        except ValidationError as error:
+            about_a_key = isinstance(value, dict) and any(
+                part["type"] in ("missing", "value_error")
+                or not value.keys().isdisjoint(part["loc"])
+                for part in error.errors(include_url=False, include_input=False)
+            )
+            if about_a_key:
+                raise
             raise PydanticCustomError("form", "must be {words}", {"words": self.words}) from None
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._{}+-]*$", max_length=200)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9{][A-Za-z0-9._{}+-]*$", max_length=200)]
 Positive = Annotated[int, Field(ge=1, le=2**31)]
 Count = Annotated[int, Field(ge=0, le=2**31)]
 Amount = Annotated[int, Field(ge=-(2**20), le=2**20)]

@@ -109,14 +109,15 @@ def compile_expression(text: str) -> Predicate:
 
 @lru_cache(maxsize=1)
 def _grammar() -> pp.ParserElement:
-    keyword = pp.MatchFirst([pp.Keyword(word) for word in ("and", "or", "not")])
-    word = ~keyword + pp.Word(pp.alphanums + "_-+./[]:@{}=,")
+    letters = pp.alphanums + "_-+./[]:@{}=,"
+    either, both, negation = (pp.Keyword(name, letters) for name in ("or", "and", "not"))
+    word = ~(either | both | negation) + pp.Word(letters)
     grammar: pp.ParserElement = pp.infix_notation(  # type: ignore[no-untyped-call]
         word,
         [
-            ("not", 1, pp.OpAssoc.RIGHT),
-            ("and", 2, pp.OpAssoc.LEFT),
-            ("or", 2, pp.OpAssoc.LEFT),
+            (negation, 1, pp.OpAssoc.RIGHT),
+            (both, 2, pp.OpAssoc.LEFT),
+            (either, 2, pp.OpAssoc.LEFT),
         ],
     )
     return grammar

@@ -89,6 +89,8 @@ def prepare(options: Options) -> Session:
     )
     if not options.paths:
         check_registries(backends, chosen.corpus)
+        if not options.backends:
+            check_spellings(backends, chosen.corpus)
     references = References()
     check_goldens(chosen.cases, references)
     header = _header(options, backends, interpreters, chosen)
@@ -107,6 +109,24 @@ def check_registries(backends: Sequence[Backend], corpus: Sequence[Case]) -> Non
     facts = [known.facts(case) for case in corpus]
     for backend in backends:
         backend.registry.check_corpus(facts, backend.apis, list(backend.modes))
+
+
+def check_spellings(backends: Sequence[Backend], corpus: Sequence[Case]) -> None:
+    """Refuse spellings for an API that no backend has.
+
+    Raises:
+        ContentError: such a spelling.
+    """
+    apis = {api for backend in backends for api in backend.apis}
+    for case in corpus:
+        for api in case.spellings:
+            if api not in apis:
+                raise ContentError(
+                    f"{case.id}: 'spelling' names the API {api!r}; there are "
+                    f"{', '.join(sorted(apis))}",
+                    case.file,
+                    case.line,
+                )
 
 
 def check_goldens(cases: Sequence[Case], references: References) -> None:
@@ -140,9 +160,8 @@ def run(session: Session, progress: Callable[[Sequence[Record]], None]) -> Finis
     runner = Runner(plan, session.references)
     interrupted = False
     done: set[tuple[str, Target]] = set()
-    with Writer(path, session.header) as writer, _terminable():
-        if records:
-            writer.add(records)
+    results.write(path, Results(session.header, session.before, complete=False))
+    with Writer(path) as writer, _terminable():
         try:
             for event in runner.run():
                 if isinstance(event, BackendInfo):
@@ -198,6 +217,8 @@ def _header(
 
 def _resume(path: Path, header: Header) -> tuple[Record, ...]:
     """The records of an earlier run that stay; outcomes that did not run are tried again."""
+    if not path.exists():
+        raise ResultsError(f"{path}: there is no run to resume here; run without --resume")
     held = results.read(path)
     if held.header.cases != header.cases or held.header.suite != header.suite:
         raise ResultsError(f"{path}: the cases or the suite changed since; run without --resume")

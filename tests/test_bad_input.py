@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from conformance import cases, cli, content, known, records, results
 from conformance.content import ContentError
+from conformance.known import Registry
 from conformance.records import BackendInfo, Header, Record
 from tests.support import HERE, Command
 
@@ -64,10 +65,15 @@ def test_case_file(file: Path) -> None:
 @named(REGISTRIES)
 def test_registry(file: Path) -> None:
     with pytest.raises(ContentError) as caught:
-        registry = known.load(file, "numpy")
-        corpus = [known.facts(case) for case in cases.load([content.root("cases") / "tutorials"])]
-        registry.check_corpus(corpus, ["loops"], ["eager"])
+        checked(file)
     assert_explained(caught.value, file)
+
+
+def checked(file: Path) -> Registry:
+    registry = known.load(file, "numpy")
+    corpus = [known.facts(case) for case in cases.load([content.root("cases") / "tutorials"])]
+    registry.check_corpus(corpus, ["loops"], ["eager"])
+    return registry
 
 
 def invoke(*arguments: object) -> Result:
@@ -145,8 +151,8 @@ def content_error(path: Path) -> ContentError:
         (b"a: !!float x\n", 1, "'x' is not a valid float"),
         (b"a: !!bool x\n", 1, "'x' is not a valid bool"),
         (b"a: " + b"9" * 5000 + b"\n", 1, "is not a valid int"),
-        (b"version: 0x" + b"f" * 5000 + b"\n", 1, "must be 1 (got a number of very many digits)"),
-        (b"k" * 5000 + b": 1\ncases: [{id: a}]\n", 1, "unknown key"),
+        (b"version: 0x" + b"f" * 5000 + b"\n", 1, "must be a number of fewer digits"),
+        (b"k" * 900 + b": 1\ncases: [{id: a}]\n", 1, "unknown key"),
         (b"? |\n  two\n  lines\n: 1\n", 1, "unknown key"),
     ],
 )
@@ -179,7 +185,7 @@ def test_one_id_in_two_files(tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     for folder in ("one", "two"):
         (tmp_path / folder / "same.yaml").write_text(text.replace("b/c", "a"), encoding="utf-8")
-    with pytest.raises(ContentError, match="the id 'same/a' is taken by .*same.yaml:3"):
+    with pytest.raises(ContentError, match=r"the id 'same/a' is taken by .*same.yaml:3"):
         cases.load([tmp_path / "one" / "same.yaml", tmp_path / "two" / "same.yaml"])
 
 
@@ -192,13 +198,14 @@ def test_one_id_in_two_files(tmp_path: Path) -> None:
         (("list", *NUMPY, "-k", "(conv and"), "-k '(conv and': not understood at column"),
         (("list", *NUMPY, "-k", "conv or"), "-k 'conv or': not understood at column"),
         (("list", *NUMPY, "-k", "a; b"), "-k 'a; b': not understood at column 2"),
-        (("list", *NUMPY, "-k", "nothing-has-this-name"), "nothing is selected"),
+        (("list", *NUMPY, "-k", "zzz"), "nothing is selected"),
         (("list", *NUMPY, "nowhere"), "nowhere: no such file or folder"),
         (("backends", *NUMPY, "--python", "numpy=/nowhere"), "there is no such interpreter"),
         (("backends", *NUMPY, "--python", "torch=/bin/sh"), "no backend 'torch' takes part"),
         (("list", *NUMPY, "--backend-dir", HERE / "data"), "is no backend: it has no adapter.py"),
         (("show", "no-such-case", *NUMPY), "no case 'no-such-case'"),
-        (("show", "conv", *NUMPY, "--target", "x"), "no case 'conv'"),
+        (("show", "channels/two", *NUMPY), "no case 'channels/two'; near it: tutorials/channels"),
+        (("show", "depthwise", *NUMPY, "--target", "x"), "no target has 'x' in its name"),
     ],
 )
 def test_command_line(arguments: tuple[object, ...], sentence: str) -> None:
@@ -224,6 +231,11 @@ def test_command_line_usage(arguments: tuple[object, ...], sentence: str) -> Non
     assert (done.exit_code, done.stdout) == (2, "")
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_word_may_begin_with_an_operator() -> None:
+    assert_refused(invoke("list", *NUMPY, "-k", "nothing"), "nothing is selected")
+    assert_refused(invoke("list", *NUMPY, "-k", "conv orx"), "not understood at column")
 
 
 HEADER = Header("1", "2025-01-01T00:00:00+00:00", "c", {}, {}, ())
@@ -262,7 +274,7 @@ HEADER_LINE = json.dumps(records.header_json(HEADER)) + "\n"
         ("[]\n", ":1: is no header of a results file"),
         ('{"kind": "header"}\n', ":1: is no header of a results file"),
         ("[" * 100_000 + "\n", ":1: is no header of a results file"),
-        (HEADER_LINE.replace('"version": 1', '"version": 99'), "has version 99, this suite reads 1"),
+        (HEADER_LINE.replace('"version": 1', '"version": 9'), "has version 9, this suite reads 1"),
         (HEADER_LINE + "{}\n", ":2: is no record of a results file"),
         (HEADER_LINE + '{"kind": "record", "case": "a"}\n', ":2: is no record"),
         (HEADER_LINE + '{"kind": "end"}\n{"kind": "recor\n', ":3: is no record"),
@@ -302,9 +314,9 @@ def test_merge_refuses_parts_that_do_not_belong_together(good: Path, tmp_path: P
 
 
 def test_registry_of_a_backend_is_checked_with_the_command_line(tmp_path: Path) -> None:
-    folder = tmp_path / "mine"
+    folder = tmp_path / "numpy"
     source = content.root("backends") / "numpy"
     shutil.copytree(source, folder)
     shutil.copy(MALFORMED / "known" / "bad-kind.yaml", folder / "known.yaml")
-    done = invoke("list", "--backend-dir", folder, "--backend", "mine")
+    done = invoke("list", "--backend-dir", folder, *NUMPY)
     assert_refused(done, "known.yaml:6: [0].kind: must be 'by-design',")

@@ -15,7 +15,6 @@ import pytest
 from conformance import results
 from conformance.records import Record
 from conformance.results import ResultsError
-
 from tests.support import HERE, Command
 
 CASES = HERE / "data" / "three.yaml"
@@ -179,12 +178,10 @@ def test_resume_without_results_is_refused(conformance: Command, tmp_path: Path)
     arguments = ["run", CASES, "--backend-dir", BACKENDS / "misbehaving", "--out", tmp_path]
     done = conformance(*arguments, "--backend", "misbehaving", "--resume")
     assert done.returncode == 2
-    assert "cannot be read" in done.stderr
+    assert "there is no run to resume here; run without --resume" in done.stderr
 
 
-def _started(
-    arguments: list[object], path: Path, records: int
-) -> subprocess.Popen[str]:
+def _started(arguments: list[object], path: Path, records: int) -> subprocess.Popen[str]:
     """Start a run and wait until it has written some records."""
     process = subprocess.Popen(
         [sys.executable, "-m", "conformance", *map(str, arguments)],

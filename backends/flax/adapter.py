@@ -127,15 +127,14 @@ def _construct(
     kind = "Conv" if isinstance(r, Conv) else "ConvTranspose"
     text = call(f"{module}.{kind}", *features, literal(r.window), **options)
     words = [text[:-1], *([] if r.bias else ["use_bias=False"])]
-    words += [] if r.dtype == "float32" else _dtypes(r.dtype)
+    words += [] if r.dtype == "float32" else [_dtype(r.dtype)]
     return ", ".join([*words, *more]) + ")"
 
 
-def _dtypes(dtype: str) -> list[str]:
-    """Parameters of the dtype; a layer computes in the floating dtype of what it is given."""
-    name = f"jnp.{dtype}"
-    floating = DTYPES[dtype].floating
-    return [f"param_dtype={name}"] if floating else [f"dtype={name}", f"param_dtype={name}"]
+def _dtype(dtype: str) -> str:
+    """The dtype of the parameters, or of the computation where the initializers lack the dtype."""
+    option = "param_dtype" if DTYPES[dtype].floating else "dtype"
+    return f"{option}=jnp.{dtype}"
 
 
 def _features(r: Conv | ConvTranspose) -> tuple[int, int]:

@@ -22,7 +22,7 @@ from conformance.adapter import (
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool
 
-from .lowering import JaxApi, lowest, padding_option, transposed_word, wide
+from .lowering import JaxApi, padding_option, transposed_word, wide
 from .recipes import beyond, dilated, plain_divisor
 
 FLAGS = ("jax_enable_x64", "jax_default_matmul_precision")
@@ -83,7 +83,7 @@ class Lax(JaxApi):
         return [f"y = {expression}", f"return y + {self.broadcast_bias(r)}"]
 
     def maximum(self, r: Pool, padding: object) -> str:
-        return f"return {self._reduce(r, padding, lowest(r), 'lax.max')}"
+        return f"return {self._reduce(r, padding, '-jnp.inf', 'lax.max')}"
 
     def average(self, r: Pool, padding: object) -> list[str]:
         total = self._reduce(r, padding, "0.0", "lax.add")
@@ -111,11 +111,13 @@ class JaxAdapter(Adapter):
     distributions: tuple[str, ...] = ("jax", "jaxlib", "numpy")
     apis: tuple[Api, ...] = (Lax(),)
     modes = (EAGER, Mode("jit"))
-    environment = {"JAX_PLATFORMS": "cpu"}
+    environment: Mapping[str, str] = {"JAX_PLATFORMS": "cpu"}
 
     def load(self) -> Info:
         # XLA's CPU client takes the size of its thread pool from NPROC only.
-        os.environ.setdefault("NPROC", os.environ.get("OMP_NUM_THREADS", ""))
+        threads = os.environ.get("OMP_NUM_THREADS")
+        if threads:
+            os.environ.setdefault("NPROC", threads)
         from importlib.metadata import version
 
         import jax
@@ -125,10 +127,10 @@ class JaxAdapter(Adapter):
             versions={name: version(name) for name in self.distributions},
             build={
                 "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
-                **{name: str(config.read(name)) for name in FLAGS},
+                **{name: str(getattr(config, name)) for name in FLAGS},
             },
             device=str(jax.devices()[0].platform),
-            threads=os.environ["NPROC"] or str(os.cpu_count()),
+            threads=os.environ.get("NPROC") or str(os.cpu_count()),
         )
 
     def tensor(self, array: Array, dtype: str) -> Any:

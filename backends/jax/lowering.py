@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from conformance import geometry
@@ -49,7 +49,7 @@ def transposed_word(r: ConvTranspose) -> str | None:
 class JaxApi(Recipes):
     """An API on JAX arrays: programs and poolings."""
 
-    functions = {name: f"jnp.{name}" for name in ARRAY_FUNCTIONS}
+    functions: Mapping[str, str] = {name: f"jnp.{name}" for name in ARRAY_FUNCTIONS}
     pooling: str
     transposing: str
     dilates_pooling = False

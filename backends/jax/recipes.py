@@ -70,10 +70,9 @@ class Recipes(Api):
         ends = zip(r.padding.pairs, r.output_padding)
         margins = Padding(tuple((-low, extra - high) for (low, high), extra in ends))
         bias = f" + {self.broadcast_bias(r)}" if r.bias else ""
-        return [
-            f"y = {last.removeprefix('return ')}",
-            f"return {self.pad(r, name='y', padding=margins)}{bias}",
-        ]
+        result = last.removeprefix("return ")
+        lines = [] if result == "y" else [f"y = {result}"]
+        return [*lines, f"return {self.pad(r, name='y', padding=margins)}{bias}"]
 
     def broadcast_bias(self, r: Conv | ConvTranspose) -> str:
         """The bias as it adds to the output."""

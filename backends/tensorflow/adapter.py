@@ -30,7 +30,7 @@ class TfNn(TensorFlowApi):
     name = "tf.nn"
     reflect = "REFLECT"
     valid = "VALID"
-    functions = {
+    functions: Mapping[str, str] = {
         **{name: f"tf.{name}" for name in ARRAY_FUNCTIONS},
         "arange": "tf.range",
         "clip": "tf.clip_by_value",
@@ -83,7 +83,9 @@ class TfNn(TensorFlowApi):
             shape = [r.input_shape[0], *r.output_shape[2:], r.out_channels]
             name = f"tf.nn.conv{r.rank}d_transpose"
             expression = call(name, "x", "w", output_shape=shape, **options)
-        return "", [f"return {expression} + b" if r.bias else f"return {expression}"]
+        if r.bias:
+            return "", [f"y = {expression}", "return y + b"]
+        return "", [f"return {expression}"]
 
     def _native_pool(self, r: Pool) -> Lines | Unsupported:
         name = f"{r.kind}_pool{r.rank}d"
@@ -129,7 +131,7 @@ class TensorFlow(Adapter):
     distributions = ("tensorflow", "keras", "numpy")
     apis = (TfNn(), KerasLayers())
     modes = (EAGER, Mode("function"), Mode("onednn-off", {"TF_ENABLE_ONEDNN_OPTS": "0"}))
-    environment = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
+    environment: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
     def load(self) -> Info:
         import keras

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from conformance.adapter import Unsupported, call, given, literal, positive, scalar
+from collections.abc import Mapping
+
+from conformance.adapter import Unsupported, call, cropped, given, literal, positive, scalar
 from conformance.dtypes import DTYPES
-from conformance.geometry import Pair, effective_window
+from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
 from .recipes import Lines, TensorFlowApi
 
-MORE_FUNCTIONS = ("clip", "max_pool", "reshape", "stack", "where", "zeros_like")
+MORE = ("clip", "max_pool", "reshape", "stack", "where", "zeros_like")
+FUNCTIONS = (*ARRAY_FUNCTIONS, *MORE)
 
 
 class KerasLayers(TensorFlowApi):
@@ -19,29 +22,24 @@ class KerasLayers(TensorFlowApi):
     name = "keras.layers"
     reflect = "reflect"
     valid = "valid"
-    functions = {name: f"keras.ops.{name}" for name in (*ARRAY_FUNCTIONS, *MORE_FUNCTIONS)}
+    functions: Mapping[str, str] = {name: f"keras.ops.{name}" for name in FUNCTIONS}
 
     def pad(
         self, r: Request, value: str = "0", name: str = "x", padding: Padding | None = None
     ) -> str:
         padding = padding or r.padding
-        added = positive(padding.pairs)
-        cut = tuple((max(-low, 0), max(-high, 0)) for low, high in padding.pairs)
-        if any(map(any, cut)):
-            name = f"{self._resizing(r, 'Cropping', cut)}({name})"
+        text, added = cropped(name, self.layout, padding.pairs), positive(padding.pairs)
         if not any(map(any, added)):
-            return name
+            return text
         if value != "0":
             widths = self.widths(added)
-            return call("keras.ops.pad", name, widths, f"constant_values={value}")
-        return f"{self._resizing(r, 'ZeroPadding', added)}({name})"
-
-    def _resizing(self, r: Request, name: str, pairs: tuple[Pair, ...]) -> str:
-        symmetric = Padding(pairs).symmetric
-        sides = literal(pairs if symmetric is None else scalar(symmetric))
-        if r.rank == 1:
-            sides = literal(pairs[0] if symmetric is None else pairs[0][0])
-        return call(f"keras.layers.{name}{r.rank}D", sides, dtype=_dtype(r))
+            return call("keras.ops.pad", text, widths, f"constant_values={value}")
+        symmetric = Padding(added).symmetric
+        sides: object = added if symmetric is None else scalar(symmetric)
+        if r.rank == 1 and symmetric is None:
+            sides = added[0]
+        layer = call(f"keras.layers.ZeroPadding{r.rank}D", literal(sides), dtype=_dtype(r))
+        return f"{layer}({text})"
 
     def flattened(self, index: str) -> str:
         return f"keras.ops.ravel({index})"

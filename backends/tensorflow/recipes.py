@@ -98,10 +98,11 @@ class TensorFlowApi(Recipes):
                 dilation=(1,) * r.rank,
             )
         setup, pool = self._slices(rest) if r.rank == 3 else self.plain(rest)
-        if DTYPES[r.dtype].floating and beyond(r, r.padding.pairs):
+        empty = beyond(r, r.padding.pairs) or (dilated(r) and not r.padding.none)
+        if DTYPES[r.dtype].floating and empty:
             # TensorFlow starts a maximum from the lowest finite number.
-            empty = f"{self.functions['where']}(y > x.dtype.min, y, {literal(-math.inf)})"
-            pool = [*pool[:-1], f"y = {pool[-1].removeprefix('return ')}", f"return {empty}"]
+            start = f"{self.functions['where']}(y > x.dtype.min, y, {literal(-math.inf)})"
+            pool = [*pool[:-1], f"y = {pool[-1].removeprefix('return ')}", f"return {start}"]
         native = self._after(before, self.native(r))
         return self.lowering(r, native, (setup, [*lines, *pool]))
 

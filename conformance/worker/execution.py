@@ -146,6 +146,13 @@ def _error(error: BaseException) -> dict[str, str]:
     last = traceback.extract_tb(error.__traceback__)[-1]
     return {
         "type": type(error).__name__,
-        "message": str(error)[:TEXT_LIMIT],
+        "message": _shortened(str(error)),
         "where": f"{last.filename}:{last.lineno}",
     }
+
+
+def _shortened(text: str) -> str:
+    """Both ends of a long message: frameworks put the reason at either."""
+    if len(text) <= TEXT_LIMIT:
+        return text
+    return f"{text[: TEXT_LIMIT // 2]}\n…\n{text[-TEXT_LIMIT // 2 :]}"

@@ -43,7 +43,7 @@ FAULTS = {
     "noise": 'os.write(1, b"out" * 2**20); os.write(2, b"err" * 2**20)',
     "malformed": GARBAGE,
     "raises": 'raise RuntimeError("no\\nthank you")',
-    "late": 'import threading; threading.Thread(target=time.sleep, args=(9,)).start(); os._exit(0)',
+    "late": "import threading; threading.Thread(target=time.sleep, args=(9,)).start(); os._exit(0)",
 }
 VJP_FAULTS = {"vjp-abort": "os.abort()", "vjp-raises": 'raise RuntimeError("no gradient")'}
 
