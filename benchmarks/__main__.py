@@ -26,16 +26,9 @@ def main(only: tuple[str, ...], cases: int, items: int) -> None:
         rows += suite.against_bare_loops(cases)
     if "oracle" in chosen:
         result = oracle.measure()
-        rows.append(
-            Row(
-                "oracle ÷ torch float64",
-                result.ratio,
-                1.5,
-                "×",
-                "ResNet-50's distinct convolution layers, one thread each",
-            )  # fmt: skip
-        )
-        rows.append(Row("oracle's peak memory", result.peak / 2**20, 1536, "MiB", "same"))
+        what = "ResNet-50's distinct convolution layers, one thread each"
+        rows.append(Row("oracle ÷ torch float64", result.ratio, 1.5, "×", what))
+        rows.append(Row("oracle's peak memory", result.peak / 2**20, 1536, "MiB", what))
     if "workers" in chosen:
         rows.append(suite.two_workers(max(cases // 4, 1)))
     if "collection" in chosen:
@@ -53,7 +46,7 @@ def main(only: tuple[str, ...], cases: int, items: int) -> None:
             row.detail,
         )
     console = Console()
-    console.print(table) if console.is_terminal else Console(width=160).print(table)
+    (console if console.is_terminal else Console(width=160)).print(table)
     sys.exit(0 if all(row.kept for row in rows) else 1)
 
 
