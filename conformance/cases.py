@@ -12,9 +12,10 @@ from typing import Any
 
 import pydantic
 
-from conformance import content, resolve, schema
-from conformance.content import ContentError, Document, Place
+from conformance import content, misfits, resolve, schema
+from conformance.content import ContentError, Place
 from conformance.data import TensorData
+from conformance.document import Document, read_yaml
 from conformance.dtypes import Array
 from conformance.request import Request
 
@@ -102,7 +103,7 @@ def load_file(file: Path, base: Path) -> list[Case]:
     Raises:
         ContentError: the file is wrong; it names line and place.
     """
-    document = content.read_yaml(file)
+    document = read_yaml(file)
     parsed: schema.CaseFile = document.validate(schema.CaseFile)
     try:
         prefix = file.relative_to(base).with_suffix("").as_posix()
@@ -224,7 +225,7 @@ class _Draft:
         try:
             fields = schema.Case.model_validate(self.values)
         except pydantic.ValidationError as error:
-            message, place = content.explain(error, self.values, schema.Case)
+            message, place = misfits.explain(error, self.values, schema.Case)
             raise self._error(message, place) from None
         try:
             request = resolve.request(fields)

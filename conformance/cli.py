@@ -292,7 +292,7 @@ def show_case(
         if listing.unsupported:
             console.print(Text(f"{title}: unsupported: {listing.unsupported}", style="cyan"))
         else:
-            console.print(Text(title, style="bold"))
+            console.print(Text(f"{title}  {listing.layout}", style="bold"))
             console.print(Syntax(listing.source.rstrip(), "python", background_color="default"))
 
 

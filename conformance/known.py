@@ -25,6 +25,7 @@ from conformance import content
 from conformance.adapter import Form
 from conformance.cases import Case
 from conformance.content import ContentError
+from conformance.document import read_yaml
 from conformance.request import Conv, ConvTranspose, Op, Padding, PaddingMode, Pool
 from conformance.schema import DTypeName, Model, Name, Options, Shape, Wanted
 
@@ -270,7 +271,7 @@ def load(file: Path, backend: str) -> Registry:
     """
     if not file.exists():
         return Registry(backend)
-    document = content.read_yaml(file, "write [] where nothing is known")
+    document = read_yaml(file, "write [] where nothing is known")
     entries: list[Entry] = document.validate(RegistryFile).root
     seen: dict[str, int] = {}
     result = []

@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.adapter import Layout
 from conformance.dtypes import Array
-from conformance.request import ConvTranspose, Request
+from conformance.request import ConvTranspose, Pool, Request
 
 CANONICAL = {"x": "NC*", "y": "NC*", "b": "O"}
 
@@ -27,6 +27,15 @@ def from_api(name: str, array: Array, request: Request, layout: Layout) -> Array
     if array.ndim != (1 if name == "b" else request.rank + 2):
         return array
     return np.ascontiguousarray(array.transpose(_axes(own, canonical, array.ndim)))
+
+
+def described(request: Request, layout: Layout) -> str:
+    """The axis orders in words: ``x NHWC, w HWIO``."""
+    axes = "DHW"[-request.rank :]
+    words = [f"x {layout.data.replace('*', axes)}"]
+    if not isinstance(request, Pool):
+        words.append(f"w {_orders('w', request, layout)[1].replace('*', axes)}")
+    return ", ".join(words)
 
 
 def _orders(name: str, request: Request, layout: Layout) -> tuple[str, str]:

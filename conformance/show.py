@@ -25,6 +25,7 @@ class Listing:
     form: Form
     source: str
     unsupported: str
+    layout: str
 
 
 def listings(
@@ -63,7 +64,8 @@ def _lowered(worker: Worker, backend: Backend, case: Case, target: Target) -> It
     }
     worker.send(Message(header))
     for form in _receive(worker, backend).header["forms"]:
-        yield Listing(target, form["form"], form.get("source", ""), form.get("unsupported", ""))
+        words = (form.get(name, "") for name in ("source", "unsupported", "layout"))
+        yield Listing(target, form["form"], *words)
 
 
 def _receive(worker: Worker, backend: Backend) -> Message:

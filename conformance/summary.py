@@ -36,6 +36,7 @@ STYLES = {
     "not run": "magenta",
 }
 ALWAYS = ("pass", "known", "wrong", "rejected", "crash")
+WEIGHTS = ("bug", "numerical", "by-design", "unsupported")
 LINES = 200
 
 
@@ -62,7 +63,7 @@ def table(records: Iterable[Record]) -> Table:
     for name in shown:
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("recipes", justify="right", no_wrap=True)
-    for target in counted:
+    for target in sorted(counted, key=lambda target: (target.backend, target.api, target.mode)):
         cells = [
             Text(str(counted[target][name]), style=STYLES[name] if counted[target][name] else "dim")
             for name in shown
@@ -84,7 +85,9 @@ def known_lines(records: Iterable[Record], entries: Mapping[tuple[str, str], Kno
         if record.form == "emulated" and record.outcome == "pass":
             passing.add((record.case, record.target))
     lines = []
-    for (backend, name), group in sorted(groups.items()):
+    weight = {name: WEIGHTS.index(known.entry.kind) for name, known in entries.items()}
+    for backend, name in sorted(groups, key=lambda name: (weight.get(name, 0), name)):
+        group = groups[backend, name]
         example = group[0]
         known = entries.get((backend, name))
         kind = f"{known.entry.kind}, " if known else ""

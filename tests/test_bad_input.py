@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from conformance import cases, cli, content, known, records, results
+from conformance import cases, cli, content, document, known, records, results
 from conformance.content import ContentError
 from conformance.known import Registry
 from conformance.records import BackendInfo, Header, Record
@@ -167,7 +167,7 @@ def test_bytes(data: bytes, line: int, sentence: str, tmp_path: Path) -> None:
 def test_too_large_a_file(tmp_path: Path) -> None:
     file = tmp_path / "large.yaml"
     with file.open("wb") as stream:
-        stream.truncate(content.FILE_LIMIT + 1)
+        stream.truncate(document.FILE_LIMIT + 1)
     assert "larger than 32 MiB; split the file" in str(content_error(file))
 
 

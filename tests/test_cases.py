@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import cases, content, known, reference, schema
+from conformance import cases, content, document, known, reference, schema
 from conformance.cases import Case
 from conformance.data import TensorData
 from conformance.dtypes import DTYPES
@@ -193,7 +193,7 @@ SCHEMAS = {model: model.model_json_schema() for model in (CaseFile, RegistryFile
 
 
 def schema_errors(model: Any, file: Path) -> list[str]:
-    data = content.read_yaml(file).data
+    data = document.read_yaml(file).data
     validator = jsonschema.Draft202012Validator(SCHEMAS[model])
     return [error.message for error in validator.iter_errors(data)]
 

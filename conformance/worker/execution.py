@@ -22,12 +22,13 @@ def _quiet(form: str, stage: str) -> None:
 
 
 def lower(adapter: Adapter, header: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each form of the request in the API's words: its source, or why there is none."""
+    """Each form of the request in the API's words: its source and layout, or why there is none."""
+    own = _api(adapter, header).layout
     return [
-        {"form": form, "source": program.source}
+        {"form": form, "source": program.source, "layout": layout.described(request, own)}
         if isinstance(program, Program)
         else {"form": form, "unsupported": program.reason}
-        for form, _, program in _programs(adapter, header)
+        for form, request, program in _programs(adapter, header)
     ]
 
 
