@@ -190,7 +190,9 @@ class Unit:
         entries = self.registry.about(
             self.facts, self.target.api, self.target.mode, record.form, record.check
         )
-        if not entries:
+        spoken_of = {entry.entry.expect.outcome for entry in entries}
+        if not entries or (record.raw == "unsupported" and "unsupported" not in spoken_of):
+            # What an API cannot say, it cannot do wrong.
             return record
         misfits = []
         for entry in entries:

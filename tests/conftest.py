@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conformance import discovery
+from tests import profiles as _profiles  # noqa: F401 - sets the default profile
 from tests.support import HERE, Command
 
 

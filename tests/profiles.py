@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-DEADLINE = 1000
+DEADLINE = 20_000  # milliseconds: not a timing, but an end to what explodes
 SLOW = [HealthCheck.too_slow]
 
 settings.register_profile(
@@ -15,4 +15,7 @@ settings.register_profile(
 settings.register_profile(
     "nightly", max_examples=10_000, deadline=DEADLINE, suppress_health_check=SLOW
 )
+# Everything else: small examples, on machines too noisy for deadlines.
+settings.register_profile("plain", deadline=None, suppress_health_check=SLOW)
+settings.load_profile("plain")
 PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
