@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-Step = Callable[[dict[str, int], Any, Any], tuple[Any, ...]]
+Step = Callable[[dict[str, int], Any, Any, Any], tuple[Any, ...]]
 
 
 def torch_step() -> Step:
@@ -22,30 +22,29 @@ def torch_step() -> Step:
 
     torch.set_num_threads(1)
 
-    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+    def step(layer: dict[str, int], x: Any, w: Any, dy: Any) -> tuple[Any, ...]:
         x, w = (torch.from_numpy(array).requires_grad_() for array in (x, w))
         y = functional.conv2d(x, w, None, layer["stride"], layer["padding"], layer["dilation"])
-        dx, dw = torch.autograd.grad(y, (x, w), torch.ones_like(y))
+        dx, dw = torch.autograd.grad(y, (x, w), torch.from_numpy(dy))
         return y.detach().numpy(), dx.numpy(), dw.numpy()
 
     return step
 
 
-def _jitted(forward: Callable[[Any, Any], Any], x: Any, w: Any) -> tuple[Any, ...]:
+def _jitted(forward: Callable[[Any, Any], Any], *arrays: Any) -> tuple[Any, ...]:
     import jax
-    import jax.numpy as jnp
 
-    def both(x: Any, w: Any) -> tuple[Any, ...]:
+    def both(x: Any, w: Any, dy: Any) -> tuple[Any, ...]:
         y, pull = jax.vjp(forward, x, w)
-        return (y, *pull(jnp.ones_like(y)))
+        return (y, *pull(dy))
 
-    return tuple(np.asarray(array) for array in jax.jit(both)(x, w))
+    return tuple(np.asarray(array) for array in jax.jit(both)(*arrays))
 
 
 def jax_step() -> Step:
     from jax import lax
 
-    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+    def step(layer: dict[str, int], x: Any, w: Any, dy: Any) -> tuple[Any, ...]:
         def forward(x: Any, w: Any) -> Any:
             return lax.conv_general_dilated(
                 x,
@@ -55,7 +54,7 @@ def jax_step() -> Step:
                 rhs_dilation=(layer["dilation"],) * 2,
             )
 
-        return _jitted(forward, x, w)
+        return _jitted(forward, x, w, dy)
 
     return step
 
@@ -63,7 +62,7 @@ def jax_step() -> Step:
 def flax_step() -> Step:
     from flax import linen
 
-    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+    def step(layer: dict[str, int], x: Any, w: Any, dy: Any) -> tuple[Any, ...]:
         conv = linen.Conv(
             layer["out_channels"],
             (layer["window"],) * 2,
@@ -76,7 +75,8 @@ def flax_step() -> Step:
         def forward(x: Any, w: Any) -> Any:
             return conv.apply({"params": {"kernel": w}}, x)
 
-        return _jitted(forward, x.transpose(0, 2, 3, 1), w.transpose(2, 3, 1, 0))
+        x, dy = (array.transpose(0, 2, 3, 1) for array in (x, dy))
+        return _jitted(forward, x, w.transpose(2, 3, 1, 0), dy)
 
     return step
 
@@ -87,7 +87,7 @@ def tensorflow_step() -> Step:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
-    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+    def step(layer: dict[str, int], x: Any, w: Any, dy: Any) -> tuple[Any, ...]:
         x = tf.constant(x.transpose(0, 2, 3, 1))
         w = tf.constant(w.transpose(2, 3, 1, 0))
         pads = [[layer["padding"]] * 2] * 2
@@ -95,7 +95,7 @@ def tensorflow_step() -> Step:
             tape.watch([x, w])
             padded = tf.pad(x, [[0, 0], *pads, [0, 0]])
             y = tf.nn.conv2d(padded, w, layer["stride"], "VALID", dilations=layer["dilation"])
-        dx, dw = tape.gradient(y, [x, w])
+        dx, dw = tape.gradient(y, [x, w], tf.constant(dy.transpose(0, 2, 3, 1)))
         return y.numpy(), dx.numpy(), dw.numpy()
 
     return step
@@ -106,7 +106,7 @@ def mxnet_step() -> Step:
 
     mx.npx.set_np()
 
-    def step(layer: dict[str, int], x: Any, w: Any) -> tuple[Any, ...]:
+    def step(layer: dict[str, int], x: Any, w: Any, dy: Any) -> tuple[Any, ...]:
         x, w = mx.np.array(x), mx.np.array(w)
         x.attach_grad()
         w.attach_grad()
@@ -121,7 +121,7 @@ def mxnet_step() -> Step:
                 num_filter=layer["out_channels"],
                 no_bias=True,
             )
-        y.backward()
+        y.backward(mx.np.array(dy))
         return y.asnumpy(), x.grad.asnumpy(), w.grad.asnumpy()
 
     return step
@@ -142,11 +142,14 @@ def main(framework: str, path: str) -> None:
     step = STEPS[framework]()
     for layer in layers:
         random = np.random.default_rng(0)
-        x = random.integers(-8, 9, (layer["batch"], layer["channels"], *[layer["size"]] * 2))
-        w = random.integers(
-            -8, 9, (layer["out_channels"], layer["channels"], *[layer["window"]] * 2)
+        span = layer["dilation"] * (layer["window"] - 1)
+        out = (layer["size"] + 2 * layer["padding"] - span - 1) // layer["stride"] + 1
+        shapes = (
+            (layer["batch"], layer["channels"], layer["size"], layer["size"]),
+            (layer["out_channels"], layer["channels"], layer["window"], layer["window"]),
+            (layer["batch"], layer["out_channels"], out, out),
         )
-        step(layer, x.astype(np.float32), w.astype(np.float32))
+        step(layer, *(random.integers(-8, 9, shape).astype(np.float32) for shape in shapes))
 
 
 if __name__ == "__main__":

@@ -84,7 +84,9 @@ class When(Model):
     padding_mode: Union[PaddingMode, list[PaddingMode], None] = None
     stride: Union[Numerics, None] = None
     uniform_stride: bool | None = None
-    dilation: Union[Numerics, None] = None
+    dilation: Union[Numerics, None] = Field(
+        None, description="of axes whose window has more than one element"
+    )
     groups: Union[Numerics, None] = None
     depthwise: bool | None = None
     bias: bool | None = None
@@ -302,7 +304,7 @@ def facts(case: Case) -> Facts:
         "padding_mode": r.padding.mode,
         "stride": max(r.stride),
         "uniform_stride": len(set(r.stride)) == 1,
-        "dilation": max(r.dilation),
+        "dilation": max(d if k > 1 else 1 for d, k in zip(r.dilation, r.window)),
         "groups": 1 if isinstance(r, Pool) else r.groups,
         "depthwise": isinstance(r, Conv) and r.depthwise,
         "bias": not isinstance(r, Pool) and r.bias,
