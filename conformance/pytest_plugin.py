@@ -334,7 +334,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     ]
     suite = _suite(config)
     infos = tuple(map(BackendInfo.found, suite.interpreters.values()))
-    header = Header.now("", {"pytest": list(config.args)}, infos)
+    header = Header.now({}, {"pytest": list(config.args)}, infos)
     with Writer(Path(out) / NAME, header) as writer:
         writer.add(found)
         writer.finish()

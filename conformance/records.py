@@ -116,11 +116,11 @@ class BackendInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """What a results file is about; ``cases`` is a digest of the case files."""
+    """What a results file is about; ``cases`` are digests of the case files that took part."""
 
     suite: str
     created: str
-    cases: str
+    cases: Mapping[str, str]
     machine: Mapping[str, str]
     selection: Mapping[str, Any]
     backends: tuple[BackendInfo, ...]
@@ -128,7 +128,7 @@ class Header:
 
     @classmethod
     def now(
-        cls, cases: str, selection: Mapping[str, Any], backends: Iterable[BackendInfo]
+        cls, cases: Mapping[str, str], selection: Mapping[str, Any], backends: Iterable[BackendInfo]
     ) -> Header:
         """The header of a run that starts now, on this machine."""
         machine = {
@@ -180,6 +180,7 @@ def header_from_json(fields: Mapping[str, Any]) -> Header:
         TypeError, KeyError: the fields are not those of a header.
     """
     values = {name: value for name, value in fields.items() if name != "kind"}
+    values["cases"] = dict(values["cases"])
     values["backends"] = tuple(BackendInfo(**backend) for backend in values["backends"])
     return Header(**values)
 

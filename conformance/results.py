@@ -6,6 +6,7 @@ last line cut short; readers drop that one and say so.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -145,17 +146,13 @@ def merge(parts: Sequence[tuple[Path, Results]]) -> Results:
     Raises:
         ResultsError: the parts are of other case files or suite versions, or contradict each other.
     """
-    first_path, first = parts[0]
-    for path, part in parts[1:]:
-        for what, mine, other in (
-            ("suite version", first.header.suite, part.header.suite),
-            ("case files", first.header.cases, part.header.cases),
-        ):
-            if mine != other:
-                raise ResultsError(
-                    f"{content.display(path)} and {content.display(first_path)} do not belong "
-                    f"together: their {what} differ"
-                )
+    for (first_path, first), (path, part) in itertools.combinations(parts, 2):
+        what = changed(first.header, part.header)
+        if what:
+            raise ResultsError(
+                f"{content.display(path)} and {content.display(first_path)} do not belong "
+                f"together: {what} differs"
+            )
     chosen: dict[Key, tuple[Path, Record]] = {}
     backends: dict[str, tuple[Path, BackendInfo]] = {}
     for path, part in parts:
@@ -163,7 +160,10 @@ def merge(parts: Sequence[tuple[Path, Results]]) -> Results:
             held = backends.get(info.name)
             if held is None or (held[1].problem and not info.problem):
                 backends[info.name] = (path, info)
-            elif not info.problem and info.version != held[1].version:
+            elif info.version == held[1].version and not info.problem:
+                together = replace(held[1], info={**held[1].info, **info.info})
+                backends[info.name] = (held[0], together)
+            elif not info.problem:
                 raise ResultsError(
                     f"{content.display(path)} ran {info.name} {info.version}, "
                     f"{content.display(held[0])} {held[1].version}; merge runs of one version"
@@ -174,11 +174,22 @@ def merge(parts: Sequence[tuple[Path, Results]]) -> Results:
     ran = {(r.case, r.target) for r in kept if r.outcome != "not-run"}
     kept = [r for r in kept if r.outcome != "not-run" or (r.case, r.target) not in ran]
     header = replace(
-        first.header,
+        parts[0][1].header,
         created=min(part.header.created for _, part in parts),
+        cases={name: digest for _, part in parts for name, digest in part.header.cases.items()},
         backends=tuple(info for _, (_, info) in sorted(backends.items())),
     )
     return Results(header, tuple(kept), all(part.complete for _, part in parts))
+
+
+def changed(one: Header, other: Header) -> str:
+    """What keeps two runs from being one: the suite's version, or a case file; else nothing."""
+    if one.suite != other.suite:
+        return "the suite's version"
+    for name in one.cases.keys() & other.cases.keys():
+        if one.cases[name] != other.cases[name]:
+            return f"the case file {name}"
+    return ""
 
 
 def mention(merged: Results, names: Iterable[str]) -> Results:

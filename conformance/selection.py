@@ -38,13 +38,12 @@ class Selection:
         ]
 
     @property
-    def digest(self) -> str:
-        """A digest of the selected case files."""
-        sums = sorted(
-            hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in {case.file for case in self.corpus}
-        )
-        return hashlib.sha256("".join(sums).encode()).hexdigest()[:16]
+    def digests(self) -> dict[str, str]:
+        """A digest of each case file, by the beginning of its cases' ids."""
+        files = {case.id.rpartition("/")[0]: case.file for case in self.corpus}
+        return {
+            name: hashlib.sha256(file.read_bytes()).hexdigest()[:16] for name, file in files.items()
+        }
 
 
 def select(

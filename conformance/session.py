@@ -212,7 +212,7 @@ def _header(
         "threads": options.threads,
     }
     infos = [BackendInfo.found(interpreters[backend.name]) for backend in backends]
-    return Header.now(chosen.digest, asked, infos)
+    return Header.now(chosen.digests, asked, infos)
 
 
 def _resume(path: Path, header: Header) -> tuple[Record, ...]:
@@ -220,8 +220,9 @@ def _resume(path: Path, header: Header) -> tuple[Record, ...]:
     if not path.exists():
         raise ResultsError(f"{path}: there is no run to resume here; run without --resume")
     held = results.read(path)
-    if held.header.cases != header.cases or held.header.suite != header.suite:
-        raise ResultsError(f"{path}: the cases or the suite changed since; run without --resume")
+    changed = results.changed(held.header, header)
+    if changed:
+        raise ResultsError(f"{path}: {changed} changed since; run without --resume")
     versions = {info.name: info.version for info in held.header.backends}
     for info in header.backends:
         before = versions.get(info.name, info.version)

@@ -238,7 +238,7 @@ def test_a_word_may_begin_with_an_operator() -> None:
     assert_refused(invoke("list", *NUMPY, "-k", "conv orx"), "not understood at column")
 
 
-HEADER = Header("1", "2025-01-01T00:00:00+00:00", "c", {}, {}, ())
+HEADER = Header("1", "2025-01-01T00:00:00+00:00", {"a": "c"}, {}, {}, ())
 PASS = Record("a/b", "torch", "torch.nn", "eager", "native", "forward", "pass", "pass")
 
 
@@ -301,8 +301,8 @@ def test_merge_refuses_parts_that_do_not_belong_together(good: Path, tmp_path: P
     info = BackendInfo("torch", "2.0", {}, "3.10", "here")
     newer = dataclasses.replace(info, version="2.1")
     for header, unit, sentence in (
-        (dataclasses.replace(HEADER, cases="d"), (), "their case files differ"),
-        (dataclasses.replace(HEADER, suite="2"), (), "their suite version differ"),
+        (dataclasses.replace(HEADER, cases={"a": "d"}), (), "the case file a differs"),
+        (dataclasses.replace(HEADER, suite="2"), (), "the suite's version differs"),
         (HEADER, (dataclasses.replace(PASS, outcome="rejected"),), "contradict each other: a/b on"),
     ):
         bad = write(tmp_path / "bad.jsonl", *unit, header=header)

@@ -19,7 +19,7 @@ from tests.profiles import PROFILE
 TORCH = BackendInfo("torch", "2.0", {"torch": "2.0"}, "3.10.1", "here", "", {"eager": {"cpu": "x"}})
 JAX = BackendInfo("jax", "", {}, "", "", problem="jax is not installed here")
 CREATED = "2025-01-02T00:00:00+00:00"
-HEADER = Header("1.0", CREATED, "abc", {"cpus": "2"}, {"tier": "core"}, (TORCH, JAX))
+HEADER = Header("1.0", CREATED, {"a": "abc"}, {"cpus": "2"}, {"tier": "core"}, (TORCH, JAX))
 PASS = Record("a/b", "torch", "torch.nn", "eager", "native", "forward", "pass", "pass", seconds=0.5)
 WRONG = dataclasses.replace(
     PASS, case="a/c", outcome="wrong-value", raw="wrong-value", note="é \u2028\nnext",
@@ -223,12 +223,12 @@ def test_the_same_record_twice_must_say_the_same() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"suite": "2.0"}, "suite version"),
-        ({"cases": "xyz"}, "case files"),
+        ({"suite": "2.0"}, "the suite's version differs"),
+        ({"cases": {"a": "xyz"}}, "the case file a differs"),
         ({"backends": (dataclasses.replace(TORCH, version="2.1"),)}, "one version"),
     ],
 )
-def test_parts_of_other_runs_are_refused(change: dict[str, str], sentence: str) -> None:
+def test_parts_of_other_runs_are_refused(change: dict[str, object], sentence: str) -> None:
     other = Results(dataclasses.replace(HEADER, **change), ())  # type: ignore[arg-type]
     with pytest.raises(ResultsError, match=sentence):
         merged(part(PASS), other)
