@@ -270,6 +270,8 @@ def explain(failed: Failed) -> str:
             lines.append(record.note)
         if record.difference is not None:
             lines.append(f"shapes: {describe.shapes(record.difference)}")
+            allowed = record.difference.allowed
+            lines.append(f"allowed error: {allowed:.3g}" if allowed else "allowed error: none")
         if record.expected is not None and record.observed is not None:
             lines.append(f"expected: {_flat(record.expected)}")
             lines.append(f"observed: {_flat(record.observed)}")
