@@ -249,13 +249,13 @@ class CaseItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What a maintainer needs of a failure."""
         if isinstance(excinfo.value, Failed):
-            return explain(excinfo.value)
+            return explain(excinfo.value, self.suite)
         if isinstance(excinfo.value, (ContentError, UsageError)):
             return f"error: {excinfo.value}"
         return super().repr_failure(excinfo, style)
 
 
-def explain(failed: Failed) -> str:
+def explain(failed: Failed, suite: Suite) -> str:
     """Request, code, outcome, and the command that repeats it."""
     case = failed.case
     lines = [f"{content.display(case.file)}:{case.line}: {case.id} on {failed.target}"]
@@ -279,13 +279,20 @@ def explain(failed: Failed) -> str:
             lines += ["", *(f"    {line}" for line in record.source.rstrip().splitlines())]
         if record.error is not None and record.error.output:
             lines += ["", "it printed:", record.error.output[-2000:]]
-    lines += ["", f"repeat it: {repeat(case, failed.target)}"]
+    lines += ["", f"repeat it: {repeat(case, failed.target, suite)}"]
     return "\n".join(lines)
 
 
-def repeat(case: Case, target: Target) -> str:
+def repeat(case: Case, target: Target, suite: Suite) -> str:
     """A command that runs one case on one target."""
-    return f"conformance run {content.display(case.file)} -k '{case.fields.id} and {target}'"
+    name = target.backend
+    backend, interpreter = suite.backends[name], suite.interpreters[name]
+    words = ["conformance run", content.display(case.file), f"--backend {name}"]
+    if backend.folder.parent != content.root("backends"):
+        words.append(f"--backend-dir {content.display(backend.folder)}")
+    if interpreter.origin == "--python":
+        words.append(f"--python {name}={interpreter.path}")
+    return f"{' '.join(words)} -k '{case.fields.id} and {target}'"
 
 
 def _flat(values: records.Values) -> str:

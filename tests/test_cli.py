@@ -142,7 +142,8 @@ def test_pytest_selects_cases_and_targets_by_name() -> None:
                 "request: conv 2-D, input [1, 1, 6, 6], kernel [1, 1, 3, 3]",
                 "forward: rejected: RuntimeError: no thank you",
                 "def forward(x, w):",
-                "repeat it: conformance run",
+                "repeat it: conformance run tests/data/three.yaml --backend misbehaving "
+                "--backend-dir tests/backends/misbehaving",
                 "-k 'first and misbehaving/misbehaving.raises/eager'",
             ),
         ),
