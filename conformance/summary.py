@@ -36,7 +36,7 @@ STYLES = {
     "not run": "magenta",
 }
 ALWAYS = ("pass", "known", "wrong", "rejected", "crash")
-WEIGHTS = ("bug", "numerical", "by-design", "unsupported")
+WEIGHTS = ("bug", "numerical", "by-design", "unsupported", "")
 LINES = 200
 
 
@@ -75,8 +75,8 @@ def table(records: Iterable[Record]) -> Table:
     return result
 
 
-def known_lines(records: Iterable[Record], entries: Mapping[tuple[str, str], Known]) -> list[str]:
-    """One line per known discrepancy that was met: the entry, how often, an example."""
+def known_table(records: Iterable[Record], entries: Mapping[tuple[str, str], Known]) -> Table:
+    """The known discrepancies that were met, the gravest first, each with an example."""
     groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
     passing = set()
     for record in records:
@@ -84,19 +84,20 @@ def known_lines(records: Iterable[Record], entries: Mapping[tuple[str, str], Kno
             groups[record.backend, record.known].append(record)
         if record.form == "emulated" and record.outcome == "pass":
             passing.add((record.case, record.target))
-    lines = []
-    weight = {name: WEIGHTS.index(known.entry.kind) for name, known in entries.items()}
-    for backend, name in sorted(groups, key=lambda name: (weight.get(name, 0), name)):
+    kinds = {name: entries[name].entry.kind if name in entries else "" for name in groups}
+    result = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    for title in ("backend", "known discrepancy", "kind"):
+        result.add_column(title, no_wrap=True)
+    result.add_column("met", justify="right", no_wrap=True)
+    result.add_column("for example", no_wrap=True, overflow="ellipsis", ratio=1)
+    for backend, name in sorted(groups, key=lambda name: (WEIGHTS.index(kinds[name]), name)):
         group = groups[backend, name]
         example = group[0]
-        known = entries.get((backend, name))
-        kind = f"{known.entry.kind}, " if known else ""
         recipe = "; the recipe passes" if (example.case, example.target) in passing else ""
-        lines.append(
-            f"{backend}: {name} ({kind}{describe.plural(len(group), 'outcome')}): "
-            f"{example.case} on {example.target}: {describe.outcome(example)}{recipe}"
-        )
-    return lines
+        what = Text(f"{describe.outcome(example)}{recipe}")
+        what.append(f"  {example.case} on {example.api}", style="dim")
+        result.add_row(backend, name, kinds[backend, name], f"{len(group)} ×", what)
+    return result
 
 
 def show(
@@ -107,12 +108,10 @@ def show(
     stale: Sequence[str] = (),
 ) -> None:
     """Print the summary of a run."""
-    known = known_lines(records, entries)
-    if known:
-        noun = "known discrepancy" if len(known) == 1 else "known discrepancies"
-        console.print(f"\n[bold]{len(known)} {noun}[/bold]")
-        for text in known:
-            _line(console, text)
+    known = known_table(records, entries)
+    if known.row_count:
+        console.print()
+        console.print(known)
     console.print()
     console.print(table(records))
     _missing(console, records, backends)
