@@ -6,20 +6,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.adapter import (
-    Info,
-    Layout,
-    Lowering,
-    Program,
-    Unsupported,
-    call,
-    given,
-    literal,
-    scalar,
-)
+from conformance.adapter import Info, Layout, Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool
+from conformance.source import call, given, literal, scalar
 
 from ..jax.adapter import JaxAdapter
 from ..jax.lowering import JaxApi, padding_option, transposed_word

@@ -16,11 +16,10 @@ from conformance.adapter import (
     Lowering,
     Mode,
     Unsupported,
-    call,
-    literal,
 )
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool
+from conformance.source import call, literal
 
 from .lowering import JaxApi, padding_option, transposed_word, wide
 from .recipes import beyond, dilated, plain_divisor

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from conformance import geometry
-from conformance.adapter import Lowering, Program, Unsupported, call, literal, source
+from conformance.adapter import Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.request import ConvTranspose, Padding, Pool, Request
+from conformance.source import call, literal, source
 
 from .recipes import ARRAY_FUNCTIONS, Recipes, beyond, dilated, fitted
 

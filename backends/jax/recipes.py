@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from conformance.adapter import Api, call, cropped, fitted_pads, literal, positive, window_index
+from conformance.adapter import Api
 from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+from conformance.source import call, cropped, fitted_pads, literal, positive, window_index
 
 ARRAY_FUNCTIONS = ("arange", "concatenate", "ones_like", "pad", "split", "sum", "take")
 

@@ -9,24 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from conformance.adapter import (
-    Api,
-    Lowering,
-    Program,
-    Unsupported,
+from conformance.adapter import Api, Lowering, Program, Unsupported, parameters
+from conformance.dtypes import DTYPES
+from conformance.geometry import Pair, effective_window
+from conformance.request import Conv, ConvTranspose, Pool, Request
+from conformance.source import (
     call,
     cropped,
     fitted_pads,
     literal,
     on_padded,
-    parameters,
     positive,
     scalar,
     source,
 )
-from conformance.dtypes import DTYPES
-from conformance.geometry import Pair, effective_window
-from conformance.request import Conv, ConvTranspose, Pool, Request
 
 Options = dict[str, Any]
 WIDE = {"float16": "float32", "int8": "float64", "uint8": "float64", "int32": "float64"}

@@ -16,12 +16,11 @@ from conformance.adapter import (
     Lowering,
     Program,
     Unsupported,
-    call,
     parameters,
-    source,
 )
 from conformance.dtypes import Array
 from conformance.request import Conv, ConvTranspose, PaddingMode, Pool, Request
+from conformance.source import call, source
 
 from . import loops
 

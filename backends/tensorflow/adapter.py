@@ -6,18 +6,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from conformance.adapter import (
-    EAGER,
-    Adapter,
-    Info,
-    Mode,
-    Unsupported,
-    call,
-    literal,
-    scalar,
-)
+from conformance.adapter import EAGER, Adapter, Info, Mode, Unsupported
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool, Request
+from conformance.source import call, literal, scalar
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
 from .keras_layers import KerasLayers

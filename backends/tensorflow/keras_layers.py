@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.adapter import Unsupported, call, cropped, given, literal, positive, scalar
+from conformance.adapter import Unsupported
 from conformance.dtypes import DTYPES
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+from conformance.source import call, cropped, given, literal, positive, scalar
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
 from .recipes import Lines, TensorFlowApi

@@ -8,10 +8,11 @@ from dataclasses import replace
 from operator import mul
 from typing import TypeVar
 
-from conformance.adapter import Layout, Lowering, Program, Unsupported, call, literal, source
+from conformance.adapter import Layout, Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+from conformance.source import call, literal, source
 
 from ..jax.recipes import Recipes, after, beyond, dilated, fitted, plain_divisor
 

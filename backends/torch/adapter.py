@@ -16,19 +16,21 @@ from conformance.adapter import (
     Lowering,
     Program,
     Unsupported,
+    parameters,
+)
+from conformance.dtypes import DTYPES, Array
+from conformance.geometry import Pair
+from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+from conformance.source import (
     call,
     fitted_pads,
     given,
     literal,
     on_padded,
-    parameters,
     positive,
     scalar,
     source,
 )
-from conformance.dtypes import DTYPES, Array
-from conformance.geometry import Pair
-from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 
 IMPORTS = {
     "torch": "import torch",
