@@ -52,6 +52,7 @@ def test_every_backend_gives_real_verdicts(run: Results, backend: str) -> None:
     version = next(info.version for info in run.header.backends if info.name == backend)
     pinned = (ROOT / "backends" / backend / "requirements.txt").read_text()
     assert version.partition("+")[0] in pinned
+    assert discovery.interpreters(discovery.discover(names=[backend]))[backend].version == version
 
 
 def test_the_first_known_discrepancy(run: Results) -> None:

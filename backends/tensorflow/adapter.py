@@ -120,7 +120,7 @@ class TensorFlow(Adapter):
 
     name = "tensorflow"
     module = "tensorflow"
-    distributions = ("tensorflow", "keras", "numpy")
+    distributions = ("tensorflow", "tensorflow-cpu", "tf-nightly", "keras", "numpy")
     apis = (TfNn(), KerasLayers())
     modes = (EAGER, Mode("function"), Mode("onednn-off", {"TF_ENABLE_ONEDNN_OPTS": "0"}))
     environment: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
