@@ -133,10 +133,9 @@ class Adapter(ABC):
 
     ``module`` is the import that shows that the framework is there and ``distributions`` are the
     installed packages whose versions identify it, the framework's own first, under each name that
-    it has. ``environment`` is
-    set in every worker of the backend. ``seconds_per_case`` is a rough guess of what a small case
-    costs; the runner starts with what takes longest. ``dtypes`` are those that the framework has
-    arrays of.
+    it has. ``environment`` is set in every worker of the backend. ``seconds_per_case`` is a rough
+    guess of what a small case costs; the runner starts with what takes longest. ``dtypes`` are
+    those that the framework has arrays of.
     """
 
     name: str
