@@ -257,7 +257,10 @@ class Entry(Case):
 
 
 class CaseFile(Model):
-    """A file of cases."""
+    """A file of cases.
+
+    What a case says replaces what ``defaults`` say, key by key; ``null`` takes a default back.
+    """
 
     version: Literal[1] = 1
     op: Op | None = None
