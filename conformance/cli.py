@@ -167,6 +167,10 @@ def run(require_backends: bool, time_limit: float, memory_limit: int, **options:
     limits = Limits(seconds=time_limit, memory=memory_limit * 2**20)
     prepared = session.prepare(Options(**options, limits=limits))
     console = _console()
+    work = prepared.work
+    cases = describe.plural(len({case.id for case, _ in work}), "case")
+    targets = describe.plural(len({target for _, target in work}), "target")
+    console.print(f"{cases} on {targets}, {describe.plural(options['jobs'], 'worker')}")
     finished = _run_with_progress(console, prepared)
     entries = session.entries(prepared.backends)
     data = finished.results

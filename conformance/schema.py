@@ -179,12 +179,11 @@ class Tensor(Model):
         return self
 
 
-class Options(Model):
-    """The options that an edit of a request may change: a spelling, or an explanation."""
+class Operator(Model):
+    """The options of the operators; each operator refuses those that mean nothing for it."""
 
     padding: PaddingSpec | None = None
     padding_mode: PaddingMode | None = None
-    padding_value: Number | None = None
     stride: PerAxis | None = None
     dilation: PerAxis | None = None
     groups: Positive | None = None
@@ -192,6 +191,12 @@ class Options(Model):
     window: PerAxis | None = None
     ceil_mode: bool | None = None
     count_include_pad: bool | None = None
+
+
+class Options(Operator):
+    """The options that an edit of a request may change: a spelling, or an explanation."""
+
+    padding_value: Number | None = None
 
 
 class Expect(Model):
@@ -206,7 +211,7 @@ class Expect(Model):
     atol: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
 
-class Fields(Model):
+class Fields(Operator):
     """Everything that a case may say, and that ``defaults`` may say for all cases of a file."""
 
     op: Op | None = None
@@ -215,15 +220,6 @@ class Fields(Model):
     bias: Annotated[Tensor | bool, Wanted("true, false, or a tensor")] | None = None
     cotangent: Tensor | None = None
     dtype: DTypeName | None = None
-    padding: PaddingSpec | None = None
-    padding_mode: PaddingMode | None = None
-    stride: PerAxis | None = None
-    dilation: PerAxis | None = None
-    groups: Positive | None = None
-    output_padding: OutputPadding | None = None
-    window: PerAxis | None = None
-    ceil_mode: bool | None = None
-    count_include_pad: bool | None = None
     vjp: bool | None = Field(None, description="also check gradients; true for floating dtypes")
     exact: Literal[True] | None = Field(
         None, description="claim that all sums are exact; refused where they are not"
