@@ -177,7 +177,7 @@ def run(require_backends: bool, time_limit: float, memory_limit: int, **options:
     if finished.interrupted:
         click.echo(
             f"interrupted: {finished.path} holds {describe.plural(len(data.records), 'outcome')}; "
-            f"{describe.plural(finished.remaining, 'case')} × target to go: repeat the command "
+            f"{finished.remaining:,} of {len(work):,} case-target pairs to go: repeat the command "
             "with --resume",
             err=True,
         )
