@@ -89,7 +89,9 @@ def collection(items: int) -> Row:
         seconds = time.perf_counter() - started
         found = done.stdout.count("::layer-")
         if found < items:
-            raise SystemExit(f"only {found} items were collected:\n{done.stdout[-500:]}")
+            raise SystemExit(
+                f"only {found} items were collected:\n{(done.stdout + done.stderr)[-500:]}"
+            )
     return Row("collecting pytest items", seconds, 10.0, "s", f"{found:,} items, cold process")
 
 
