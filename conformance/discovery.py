@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance import content, known
@@ -108,13 +108,13 @@ class Interpreter:
     path: str | None
     origin: str
     python: str = ""
-    versions: Mapping[str, str] = ()  # type: ignore[assignment]
+    versions: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 
     @property
     def version(self) -> str:
         """The framework's version, empty where it is not known."""
-        return next(iter(dict(self.versions).values()), "")
+        return next(iter(self.versions.values()), "")
 
 
 def discover(extra: Sequence[Path] = (), names: Iterable[str] = ()) -> list[Backend]:
