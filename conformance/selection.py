@@ -132,6 +132,19 @@ def _evaluate(tree: object, subject: str) -> bool:
     return all(values) if parts[1] == "and" else any(values)
 
 
+def named(text: str) -> Case:
+    """The case that ``ID``, the end of an id, or ``FILE::ID`` names.
+
+    Raises:
+        ContentError: a case file is wrong.
+        UsageError: there is no such case, or there are several.
+    """
+    path, separator, name = text.partition("::")
+    if separator:
+        return find(cases.load([Path(path)]), name)
+    return find(cases.load([content.root("cases")]), text)
+
+
 def find(everything: Sequence[Case], name: str) -> Case:
     """The case with an id, or the only one whose id ends with it.
 

@@ -1,0 +1,88 @@
+"""What there is: ``conformance list``, ``backends`` and ``schema``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from conformance import describe, discovery, known, schema, selection
+from conformance.cli.group import (
+    BACKENDS,
+    PATHS,
+    SELECTION,
+    console_for_tables,
+    main,
+    with_options,
+)
+
+
+@main.command("list")
+@PATHS
+@with_options([*BACKENDS[:2], *SELECTION])
+def list_cases(
+    paths: tuple[Path, ...],
+    backends: tuple[str, ...],
+    backend_dirs: tuple[Path, ...],
+    **options: Any,
+) -> None:
+    """List the cases that a run would take, with their requests in words."""
+    found = discovery.discover(backend_dirs, backends)
+    chosen = selection.select(paths, found, **options)
+    work = chosen.work
+    kept = {case.id for case, _ in work}
+    for case in chosen.cases:
+        if case.id in kept:
+            click.echo(f"{case.id}\t{describe.request(case.request)}")
+    targets = {target for _, target in work}
+    cases = describe.plural(len(kept), "case")
+    click.echo(f"{cases} on {describe.plural(len(targets), 'target')}", err=True)
+
+
+@main.command()
+@with_options(BACKENDS)
+def backends(
+    backends: tuple[str, ...], backend_dirs: tuple[Path, ...], pythons: dict[str, str]
+) -> None:
+    """Tell which backends are found, where, at which version, and how to get the others."""
+    found = discovery.discover(backend_dirs, backends)
+    interpreters = discovery.interpreters(found, pythons)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("backend", "version", "Python", "found in", "APIs", "modes"):
+        table.add_column(name)
+    missing = []
+    for backend in found:
+        interpreter = interpreters[backend.name]
+        version = interpreter.version or Text("missing", style="magenta")
+        table.add_row(
+            backend.name,
+            version,
+            interpreter.python,
+            interpreter.origin,
+            ", ".join(backend.apis),
+            ", ".join(backend.modes),
+        )
+        if interpreter.problem:
+            missing.append((backend, interpreter.problem))
+    console = console_for_tables()
+    console.print(table)
+    for backend, problem in missing:
+        console.print(f"{backend.name}: {problem}; {discovery.remedy(backend)}", highlight=False)
+
+
+@main.command("schema")
+@click.option("--known", "registry", is_flag=True, help="That of known.yaml.")
+def print_schema(registry: bool) -> None:
+    """Print the JSON Schema of case files, for editors."""
+    model = known.RegistryFile if registry else schema.CaseFile
+    name = "known" if registry else "cases"
+    published = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:conformance:{name}:{schema.VERSION}",
+        **model.model_json_schema(),
+    }
+    click.echo(json.dumps(published, indent=2))

@@ -1,0 +1,110 @@
+"""The command group, and the options and the console that its commands share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from conformance import __version__
+from conformance.content import ContentError
+from conformance.discovery import UsageError
+from conformance.results import ResultsError
+
+UNEXPECTED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Group(click.Group):
+    """Turns a user's mistakes into one sentence and exit code 2."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(context)
+        except (ContentError, UsageError, ResultsError) as error:
+            click.echo(f"error: {error}", err=True)
+            context.exit(BAD_INPUT)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            context.exit(UNEXPECTED)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="conformance")
+def main() -> None:
+    """Conformance tests for convolution and pooling across machine-learning frameworks."""
+
+
+def console_for_tables(highlight: bool = True) -> Console:
+    """The terminal; a log or a pipe is as wide as a table needs."""
+    console = Console(highlight=highlight)
+    return console if console.is_terminal else Console(width=160, highlight=highlight)
+
+
+def _python(
+    context: click.Context, parameter: click.Parameter, values: Sequence[str]
+) -> dict[str, str]:
+    pairs = {}
+    for value in values:
+        name, equals, path = value.partition("=")
+        if not (name and equals and path):
+            raise click.BadParameter(f"{value!r} is not NAME=PATH", context, parameter)
+        pairs[name] = path
+    return pairs
+
+
+PATHS = click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+BACKENDS = [
+    click.option("--backend", "backends", multiple=True, metavar="NAME", help="Only this backend."),
+    click.option(
+        "--backend-dir",
+        "backend_dirs",
+        multiple=True,
+        metavar="DIR",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        help="A backend's folder outside of the suite.",
+    ),
+    click.option(
+        "--python",
+        "pythons",
+        multiple=True,
+        metavar="NAME=PATH",
+        callback=_python,
+        help="The interpreter that runs a backend.",
+    ),
+]
+SELECTION = [
+    click.option("--api", "apis", multiple=True, metavar="NAME", help="Only this API."),
+    click.option("--mode", "modes", multiple=True, metavar="NAME", help="Only this mode."),
+    click.option(
+        "--tier",
+        type=click.Choice(["core", "full"]),
+        default="core",
+        show_default=True,
+        help="'full' runs everything.",
+    ),
+    click.option(
+        "-k",
+        "expression",
+        default="",
+        metavar="EXPR",
+        help="Words with and, or, not, as in pytest.",
+    ),
+]
+
+
+def with_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:
+    """Decorate a command with several options, in the order in which help shows them."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate

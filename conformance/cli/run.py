@@ -1,0 +1,156 @@
+"""``conformance run`` and ``conformance merge``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from conformance import content, describe, discovery, results, session, summary
+from conformance.cli.group import (
+    BACKENDS,
+    INTERRUPTED,
+    PATHS,
+    SELECTION,
+    UNEXPECTED,
+    console_for_tables,
+    main,
+    with_options,
+)
+from conformance.records import Record
+from conformance.session import Finished, Options
+from conformance.supervisor import Limits
+
+
+@main.command()
+@PATHS
+@with_options([*BACKENDS, *SELECTION])
+@click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Workers side by side."
+)
+@click.option("--threads", type=click.IntRange(1), default=1, help="Threads of each worker.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports/latest"),
+    show_default=True,
+    help="Where the results go.",
+)
+@click.option("--resume", is_flag=True, help="Finish an interrupted run.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(0.1),
+    default=Limits.seconds,
+    show_default=True,
+    help="Seconds that one case may take.",
+)
+@click.option(
+    "--memory-limit",
+    type=click.IntRange(64),
+    default=Limits.memory // 2**20,
+    show_default=True,
+    help="MiB that a worker may use.",
+)
+@click.option("--require-backends", is_flag=True, help="A backend that does not run is an error.")
+def run(require_backends: bool, time_limit: float, memory_limit: int, **options: Any) -> None:
+    """Run cases on every backend that is found and compare with the oracle.
+
+    PATHS are case files or folders; the suite's own cases where none is given. The exit status is
+    0 if everything is as expected, 1 if something is not, 2 for bad input.
+    """
+    limits = Limits(seconds=time_limit, memory=memory_limit * 2**20)
+    prepared = session.prepare(Options(**options, limits=limits))
+    console = console_for_tables()
+    work = prepared.work
+    cases = describe.plural(len({case.id for case, _ in work}), "case")
+    targets = describe.plural(len({target for _, target in work}), "target")
+    console.print(f"{cases} on {targets}, {describe.plural(options['jobs'], 'worker')}")
+    finished = _run_with_progress(console, prepared)
+    entries = session.entries(prepared.backends)
+    data = finished.results
+    if finished.interrupted:
+        click.echo(
+            f"interrupted: {finished.path} holds {describe.plural(len(data.records), 'outcome')}; "
+            f"{finished.remaining:,} of {len(work):,} case-target pairs to go: repeat the command "
+            "with --resume",
+            err=True,
+        )
+        sys.exit(INTERRUPTED)
+    summary.show(console, data.records, data.header.backends, entries, finished.stale)
+    console.print(f"results: {content.display(finished.path)}", highlight=False)
+    sys.exit(_status(data.records, finished.stale, require_backends))
+
+
+def _run_with_progress(console: Console, prepared: session.Session) -> Finished:
+    tally = {"pass": 0, "known": 0, "unexpected": 0, "not run": 0}
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[counts]}"),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=len(prepared.work), counts="")
+
+        def progress(unit: Sequence[Record]) -> None:
+            for record in unit:
+                name = "unexpected" if record.unexpected else record.outcome.replace("-", " ")
+                if name in tally:
+                    tally[name] += 1
+            counts = "  ".join(f"{name} {number}" for name, number in tally.items() if number)
+            bar.update(task, advance=1, counts=counts)
+
+        return session.run(prepared, progress)
+
+
+def _status(records: Sequence[Record], stale: Sequence[str], require_backends: bool) -> int:
+    failed = any(record.unexpected for record in records) or bool(stale)
+    missing = require_backends and any(record.outcome == "not-run" for record in records)
+    return UNEXPECTED if failed or missing else 0
+
+
+@main.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=True, path_type=Path)
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports/latest"),
+    show_default=True,
+    help="Where the merged results go.",
+)
+def merge(files: tuple[Path, ...], out: Path) -> None:
+    """Merge results of several runs (other backends, other cases) and print their summary.
+
+    FILES are results files, or folders: a folder stands for the results of its subfolders, or for
+    its own where those have none.
+    """
+    paths = [path for file in files for path in _results(file)]
+    merged = results.merge([(path, results.read(path)) for path in paths])
+    found = discovery.discover()
+    merged = results.mention(merged, [backend.name for backend in found])
+    out.mkdir(parents=True, exist_ok=True)
+    target = out / results.NAME
+    results.write(target, merged)
+    console = console_for_tables()
+    summary.show(console, merged.records, merged.header.backends, session.entries(found))
+    console.print(f"results: {content.display(target)}", highlight=False)
+    if not merged.complete:
+        click.echo("some of these runs were interrupted; finish them with --resume", err=True)
+    sys.exit(_status(merged.records, (), False) or (0 if merged.complete else UNEXPECTED))
+
+
+def _results(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    nested = sorted(path.glob(f"*/{results.NAME}"))
+    return nested or [path / results.NAME]
