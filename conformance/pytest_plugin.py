@@ -9,24 +9,19 @@ line.
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conformance import cases, content, describe, discovery, judge, known, records, session
+from conformance import cases, content, describe, discovery, records, session
 from conformance.cases import Case
 from conformance.content import ContentError
-from conformance.discovery import Backend, Interpreter, Target, UsageError
-from conformance.judge import Unit
-from conformance.known import Facts
+from conformance.discovery import Target, UsageError
 from conformance.records import BackendInfo, Header, Record
 from conformance.results import NAME, Writer
-from conformance.runner import References, run_units
-from conformance.supervisor import DEFAULTS, Broken, Limits, Supervisor
+from conformance.workers import Workers
 
 PROPERTY = "conformance"
 SHARD = 250
@@ -40,60 +35,7 @@ class Failed(Exception):
         self.case, self.target, self.unit = case, target, unit
 
 
-@dataclass
-class Suite:
-    """What all items of a session share: backends, and workers that stay alive between items."""
-
-    backends: dict[str, Backend]
-    interpreters: dict[str, Interpreter]
-    limits: Limits = DEFAULTS
-    references: References = field(default_factory=References)
-    facts: dict[str, Facts] = field(default_factory=dict)
-    workers: dict[str, Supervisor] = field(default_factory=dict)
-    broken: dict[str, str] = field(default_factory=dict)
-
-    def targets(self) -> Iterator[Target]:
-        """Every target of every backend."""
-        for backend in self.backends.values():
-            yield from backend.targets
-
-    def kind(self, target: Target) -> str:
-        """The sort of worker that runs a target: targets with the same environment share one."""
-        backend = self.backends[target.backend]
-        return f"{target.backend} {sorted(backend.modes[target.mode].items())}"
-
-    def run(self, case: Case, target: Target) -> tuple[Record, ...]:
-        """The records of a case on a target."""
-        interpreter = self.interpreters[target.backend]
-        if interpreter.path is None:
-            return (judge.not_run(case, target, interpreter.problem),)
-        kind = self.kind(target)
-        if kind in self.broken:
-            return (judge.not_run(case, target, self.broken[kind]),)
-        backend = self.backends[target.backend]
-        if kind not in self.workers:
-            launch = backend.launch(interpreter.path, target.mode, 1)
-            self.workers[kind] = Supervisor(launch, self.limits)
-        supervisor = self.workers[kind]
-        try:
-            info = supervisor.start()
-            version = next(iter(info["versions"].values()))
-            facts = self.facts.setdefault(case.id, known.facts(case))
-            registry = backend.registry.at(version)
-            waiting = deque([Unit(case, facts, target, registry, self.references)])
-            unit = next(run_units(supervisor, lambda: waiting.popleft() if waiting else None))
-        except Broken as error:
-            self.broken[kind] = str(error)
-            return (judge.not_run(case, target, str(error)),)
-        return tuple(unit.records)
-
-    def close(self) -> None:
-        """End all workers."""
-        for supervisor in self.workers.values():
-            supervisor.close()
-
-
-SUITE = pytest.StashKey[Suite]()
+WORKERS = pytest.StashKey[Workers]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -174,8 +116,8 @@ def _base(file: Path, config: pytest.Config) -> Path | None:
     return file.resolve().parent if file.resolve() in named else None
 
 
-def _suite(config: pytest.Config) -> Suite:
-    if SUITE not in config.stash:
+def _workers(config: pytest.Config) -> Workers:
+    if WORKERS not in config.stash:
         given = {}
         for pair in config.getoption("conformance_python"):
             name, equals, path = pair.partition("=")
@@ -188,10 +130,10 @@ def _suite(config: pytest.Config) -> Suite:
             interpreters = discovery.interpreters(found, given)
         except (ContentError, UsageError) as error:
             raise pytest.UsageError(str(error)) from None
-        suite = Suite({backend.name: backend for backend in found}, interpreters)
-        config.stash[SUITE] = suite
-        config.add_cleanup(suite.close)
-    return config.stash[SUITE]
+        workers = Workers({backend.name: backend for backend in found}, interpreters)
+        config.stash[WORKERS] = workers
+        config.add_cleanup(workers.close)
+    return config.stash[WORKERS]
 
 
 class CaseFile(pytest.File):
@@ -201,19 +143,19 @@ class CaseFile(pytest.File):
 
     def collect(self) -> Iterable[pytest.Item]:
         """One item per case and target."""
-        suite = _suite(self.config)
+        workers = _workers(self.config)
         try:
             loaded = cases.load_file(self.path.resolve(), self.base)
         except ContentError as error:
             raise self.CollectError(str(error)) from None
         tier = self.config.getoption("conformance_tier")
-        targets = list(suite.targets())
+        targets = list(workers.targets())
         for case in loaded:
             if tier == "full" or case.fields.tier == "core":
                 for target in targets:
                     name = f"{case.fields.id}[{target}]"
                     item: CaseItem = CaseItem.from_parent(self, name=name)
-                    item.case, item.target, item.suite = case, target, suite
+                    item.case, item.target, item.workers = case, target, workers
                     yield item
 
 
@@ -222,12 +164,12 @@ class CaseItem(pytest.Item):
 
     case: Case
     target: Target
-    suite: Suite
+    workers: Workers
 
     def runtest(self) -> None:
         """Run the case and raise what pytest makes of its outcome."""
-        session.check_goldens([self.case], self.suite.references)
-        unit = self.suite.run(self.case, self.target)
+        session.check_goldens([self.case], self.workers.references)
+        unit = self.workers.run(self.case, self.target)
         self.user_properties.append((PROPERTY, [records.record_json(record) for record in unit]))
         if any(record.unexpected for record in unit):
             raise Failed(self.case, self.target, unit)
@@ -249,13 +191,13 @@ class CaseItem(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What a maintainer needs of a failure."""
         if isinstance(excinfo.value, Failed):
-            return explain(excinfo.value, self.suite)
+            return explain(excinfo.value, self.workers)
         if isinstance(excinfo.value, (ContentError, UsageError)):
             return f"error: {excinfo.value}"
         return super().repr_failure(excinfo, style)
 
 
-def explain(failed: Failed, suite: Suite) -> str:
+def explain(failed: Failed, workers: Workers) -> str:
     """Request, code, outcome, and the command that repeats it."""
     case = failed.case
     lines = [f"{content.display(case.file)}:{case.line}: {case.id} on {failed.target}"]
@@ -279,14 +221,14 @@ def explain(failed: Failed, suite: Suite) -> str:
             lines += ["", *(f"    {line}" for line in record.source.rstrip().splitlines())]
         if record.error is not None and record.error.output:
             lines += ["", "it printed:", record.error.output[-2000:]]
-    lines += ["", f"repeat it: {repeat(case, failed.target, suite)}"]
+    lines += ["", f"repeat it: {repeat(case, failed.target, workers)}"]
     return "\n".join(lines)
 
 
-def repeat(case: Case, target: Target, suite: Suite) -> str:
+def repeat(case: Case, target: Target, workers: Workers) -> str:
     """A command that runs one case on one target."""
     name = target.backend
-    backend, interpreter = suite.backends[name], suite.interpreters[name]
+    backend, interpreter = workers.backends[name], workers.interpreters[name]
     words = ["conformance run", content.display(case.file), f"--backend {name}"]
     if backend.folder.parent != content.root("backends"):
         words.append(f"--backend-dir {content.display(backend.folder)}")
@@ -308,7 +250,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     counted: dict[str, int] = {}
     for item in items:
         if isinstance(item, CaseItem):
-            kind = item.suite.kind(item.target)
+            kind = item.workers.kind(item.target)
             counted[kind] = counted.get(kind, -1) + 1
             item.add_marker(pytest.mark.xdist_group(f"{kind} {counted[kind] // SHARD}"))
 
@@ -317,10 +259,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """Name the backends, once it is known that case files take part."""
     if not config.getini("conformance_cases") or hasattr(config, "workerinput"):
         return []
-    suite = _suite(config)
+    workers = _workers(config)
     told = [
         f"{name} {found.version}" if found.path else f"{name} (not run)"
-        for name, found in suite.interpreters.items()
+        for name, found in workers.interpreters.items()
     ]
     return [f"conformance: {', '.join(told)}"]
 
@@ -341,8 +283,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         if name == PROPERTY and getattr(report, "when", "") == "call"
         for fields in unit
     ]
-    suite = _suite(config)
-    infos = tuple(map(BackendInfo.found, suite.interpreters.values()))
+    workers = _workers(config)
+    infos = tuple(map(BackendInfo.found, workers.interpreters.values()))
     header = Header.now({}, {"pytest": list(config.args)}, infos)
     with Writer(Path(out) / NAME, header) as writer:
         writer.add(found)

@@ -1,0 +1,75 @@
+"""Runs single cases, one after the other, on workers that stay alive between them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from conformance import judge, known
+from conformance.cases import Case
+from conformance.discovery import Backend, Interpreter, Target
+from conformance.judge import Unit
+from conformance.known import Facts
+from conformance.records import Record
+from conformance.runner import References, run_units
+from conformance.supervisor import DEFAULTS, Broken, Limits, Supervisor
+
+
+@dataclass
+class Workers:
+    """Backends, and a worker of each sort that stays alive from one case to the next."""
+
+    backends: dict[str, Backend]
+    interpreters: dict[str, Interpreter]
+    limits: Limits = DEFAULTS
+    references: References = field(default_factory=References)
+    facts: dict[str, Facts] = field(default_factory=dict)
+    workers: dict[str, Supervisor] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def targets(self) -> Iterator[Target]:
+        """Every target of every backend."""
+        for backend in self.backends.values():
+            yield from backend.targets
+
+    def kind(self, target: Target) -> str:
+        """The sort of worker that runs a target: targets with the same environment share one."""
+        backend = self.backends[target.backend]
+        return f"{target.backend} {sorted(backend.modes[target.mode].items())}"
+
+    def run(self, case: Case, target: Target) -> tuple[Record, ...]:
+        """The records of a case on a target."""
+        interpreter = self.interpreters[target.backend]
+        if interpreter.path is None:
+            return (judge.not_run(case, target, interpreter.problem),)
+        kind = self.kind(target)
+        if kind in self.broken:
+            return (judge.not_run(case, target, self.broken[kind]),)
+        backend = self.backends[target.backend]
+        if kind not in self.workers:
+            launch = backend.launch(interpreter.path, target.mode, 1)
+            self.workers[kind] = Supervisor(launch, self.limits)
+        supervisor = self.workers[kind]
+        try:
+            info = supervisor.start()
+            version = next(iter(info["versions"].values()))
+            facts = self.facts.setdefault(case.id, known.facts(case))
+            registry = backend.registry.at(version)
+            waiting = deque([Unit(case, facts, target, registry, self.references)])
+            unit = next(run_units(supervisor, lambda: waiting.popleft() if waiting else None))
+        except Broken as error:
+            self.broken[kind] = str(error)
+            return (judge.not_run(case, target, str(error)),)
+        return tuple(unit.records)
+
+    def close(self) -> None:
+        """End all workers."""
+        for supervisor in self.workers.values():
+            supervisor.close()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
