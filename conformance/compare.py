@@ -75,7 +75,7 @@ def compare(
         return Verdict("wrong-shape", Difference(**base))
     if dtype != reference.dtype.name:
         return Verdict("wrong-dtype", Difference(**base))
-    wrong = ~_right(reference, observed)
+    wrong = ~right(reference, observed)
     if signed_zero and wanted.dtype.kind == "f":
         wrong |= (wanted == 0) & (observed == 0) & (np.signbit(wanted) != np.signbit(observed))
     distance = ulps(wanted, observed, reference.dtype)
@@ -98,7 +98,8 @@ def compare(
     return Verdict("wrong-value", difference, int(np.max(distance, initial=0)))
 
 
-def _right(reference: Reference, observed: Array) -> Array:
+def right(reference: Reference, observed: Array) -> Array:
+    """Where an array of the reference's shape has the right values."""
     wanted = reference.values
     if wanted.dtype.kind != "f":
         return np.asarray(wanted == observed)

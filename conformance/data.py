@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from conformance import content, schema
+from conformance import content, literals, schema
 from conformance.dtypes import DTYPES, Array, DType, cast
 from conformance.request import Conv, ConvTranspose, Pool, Request
 
 SEEDS = {"x": 0, "w": 1, "b": 2, "y": 3}
 LARGEST_INTEGER = 8
+PRIME_LIMIT = 4096
+BFLOAT16 = "rounded_to_bfloat16"
 
 
 class DataError(ValueError):
@@ -85,6 +87,70 @@ class TensorData:
             values[tuple(element.at)] = element.to
         return cast(values, dtype)
 
+    def expression(
+        self, request: Request, shape: tuple[int, ...], numpy: str = "np"
+    ) -> tuple[str, ...]:
+        """NumPy source of what generates `array`, in ``shape``: a chain of calls, link by link.
+
+        It is the same bit for bit, but for the elements that are ``set``. Empty where the data are
+        literal. Where the link `BFLOAT16` is called, the text needs its definition.
+        """
+        spec, dtype = self.spec, DTYPES[self.dtype]
+        if spec.values is not None:
+            return ()
+        count, sized = math.prod(self.shape), literals.sizes(shape)
+        reshaped = (f".reshape({', '.join(map(str, shape))})",) if len(shape) > 1 else ()
+        if spec.constant is not None:
+            value = np.array(spec.constant, np.float64 if dtype.floating else np.int64)
+            return (literals.full(shape, cast(value, dtype).item(), dtype.carrier.name, numpy),)
+        if spec.arange is not None:
+            return (*self._arange(dtype, numpy), *reshaped)
+        if spec.normal is not None:
+            drawn = _random(spec.normal.seed, self.name, numpy)
+            mean, std = map(literals.number, (spec.normal.mean, spec.normal.std))
+            return _narrowed((drawn, f".normal({mean}, {std}, {sized})"), dtype, numpy)
+        integers = spec.integers or schema.Integers()
+        drawn = _random(integers.seed, self.name, numpy)
+        if integers.low is not None and integers.high is not None:
+            low, high = integers.low, integers.high
+        elif self._permuted(request, count, dtype):
+            offset = count // 2 if _signed(dtype) else 0
+            links = (f"({drawn}.permutation({count}) - {offset})",)
+            if not offset:
+                links = (drawn, f".permutation({count})")
+            return (*_narrowed(links, dtype, numpy, count - offset), *reshaped)
+        else:
+            high = integer_range(request, dtype)
+            low = -high if _signed(dtype) else 0
+        links = (drawn, f".integers({low}, {high}, {sized}, endpoint=True)")
+        return _narrowed(links, dtype, numpy, max(abs(low), abs(high)))
+
+    def _arange(self, dtype: DType, numpy: str) -> tuple[str, ...]:
+        arange = schema.Arange() if self.spec.arange is True else self.spec.arange
+        assert isinstance(arange, schema.Arange)
+        count, start, step = math.prod(self.shape), arange.start, arange.step
+        end = start + step * count
+        whole = all(number == int(number) for number in (start, step)) and str(start) != "-0.0"
+        # np.arange reckons with float64.
+        most = min(dtype.exact_limit, 2**31)
+        least = -most if _signed(dtype) else 0
+        if whole and step and all(least <= number <= most for number in (start, end, abs(step))):
+            words = [str(int(number)) for number in (start, end, step)]
+            words = words[:2] if step == 1 else words
+            words = words[1:] if start == 0 and step == 1 else words
+            return (f"{numpy}.arange({', '.join(words)}, dtype={numpy}.{dtype.carrier.name})",)
+        wide = "float64" if dtype.floating else "int64"
+        first, more = (
+            literals.number(float(number) if dtype.floating else int(number))
+            for number in (start, step)
+        )
+        steps = f"({numpy}.arange({count}, dtype={numpy}.{wide}) * {more} + {first})"
+        return _narrowed((steps,), dtype, numpy)
+
+    def _permuted(self, request: Request, count: int, dtype: DType) -> bool:
+        """Whether the values are all different: a maximum is then at one place only."""
+        return self.name == "x" and request.op == "max_pool" and count <= _span(dtype)
+
     def _values(self, request: Request, dtype: DType) -> Array:
         spec = self.spec
         wide: type[Any] = np.float64 if dtype.floating else np.int64
@@ -107,12 +173,31 @@ class TensorData:
                 integers.low, integers.high, self.shape, np.int64, endpoint=True
             )
             return drawn.astype(wide)
-        if self.name == "x" and request.op == "max_pool" and count <= _span(dtype):
+        if self._permuted(request, count, dtype):
             offset = count // 2 if _signed(dtype) else 0
             return (random.permutation(count) - offset).astype(wide).reshape(self.shape)
         high = integer_range(request, dtype)
         low = -high if _signed(dtype) else 0
         return random.integers(low, high, self.shape, np.int64, endpoint=True).astype(wide)
+
+
+def _random(seed: int | None, name: str, numpy: str) -> str:
+    return f"{numpy}.random.default_rng({_seed(seed, name)})"
+
+
+def _narrowed(
+    links: tuple[str, ...], dtype: DType, numpy: str, largest: float = math.inf
+) -> tuple[str, ...]:
+    """Source of `cast`: of integers up to a magnitude, else of what the links make."""
+    carrier = f"{numpy}.{dtype.carrier.name}"
+    if largest <= dtype.exact_limit and dtype.floating:
+        return (*links, f".astype({carrier})")
+    if dtype.name == "bfloat16":
+        return (f"{BFLOAT16}({''.join(links)})",)
+    if dtype.floating and largest < math.inf:
+        links = (*links, f".astype({numpy}.float64)")
+    same = dtype.name == "float64" or (dtype.name == "int64" and largest < math.inf)
+    return links if same else (*links, f".astype({carrier})")
 
 
 def literal(values: object, wide: type) -> Array:
@@ -217,6 +302,32 @@ def integer_range(request: Request, dtype: DType) -> int:
     longest = max(reductions(request).values(), default=1)
     bound = math.isqrt(dtype.exact_limit // (longest + 1))
     return max(1, min(LARGEST_INTEGER, bound))
+
+
+def telling(request: Request, name: str, shape: tuple[int, ...]) -> Array:
+    """Data that tell meanings apart: signed primes, distinct as far as sums stay exact.
+
+    ``name`` is x, w, b, or y for the cotangent. The order is seeded by the name.
+    """
+    dtype = DTYPES[request.dtype]
+    longest = max(reductions(request).values(), default=1) + 1
+    room = dtype.exact_limit // longest
+    if not dtype.floating:
+        room = int(dtype.largest) ** 2  # integer sums wrap and stay exact
+    elif isinstance(request, Pool):
+        room = room**2
+    bound = min(max(math.isqrt(room), 1), PRIME_LIMIT)
+    numbers = [n for n in range(2, bound + 1) if all(n % d for d in range(2, math.isqrt(n) + 1))]
+    random = np.random.default_rng([_seed(None, name), 1])
+    count = math.prod(shape)
+    pool = np.resize(random.permutation(numbers or [1]), count)
+    signs = random.choice((-1, 1), count)
+    if not _signed(dtype):
+        signs = np.ones(count, np.int64)
+    elif name == "x" and request.op == "max_pool":
+        signs = np.full(count, -1)  # padding must never win
+    wide: type[Any] = np.float64 if dtype.floating else np.int64
+    return cast((pool * signs).astype(wide).reshape(shape), dtype)
 
 
 def reductions(request: Request) -> dict[str, int]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
+from conformance import words
 from conformance.compare import Difference
 from conformance.records import Record
 from conformance.request import Conv, ConvTranspose, Pool, Request
 
 NEAR = 10_000
-STACK = ("File ", "Detected at node", "Graph execution error", "[[{{node", "[bt]")
-NOISE = re.compile(r"\x1b\[\d*m|\{\{function_node [^}]*\}\}")
-TITLES = {"y": "output", "x": "gradient of x", "w": "gradient of w", "b": "gradient of b"}
 
 
 def shapes(difference: Difference) -> str:
@@ -26,14 +23,14 @@ def shapes(difference: Difference) -> str:
 def outcome(record: Record) -> str:
     """What happened, in one line."""
     if record.error is not None:
-        message = _essence(record.error.message)
+        message = words.essence(record.error.message)
         bare = record.raw in ("crash", "timeout") or message.startswith(f"{record.error.type}:")
         text = message if bare else f"{record.error.type}: {message}"
         return text if len(text) <= 160 else text[:159] + "…"
     difference = record.difference
     if difference is None:
         return record.note or record.raw
-    title = TITLES[difference.array]
+    title = words.ARRAYS[difference.array]
     if record.raw == "wrong-shape":
         return f"{title} {shapes(difference)}"
     if record.raw == "wrong-dtype":
@@ -41,22 +38,14 @@ def outcome(record: Record) -> str:
     return values(difference)
 
 
-def _essence(message: str) -> str:
-    """An error's message on one line, without the stack that some frameworks put into it."""
-    lines = [NOISE.sub("", line).strip() for line in message.strip().splitlines()]
-    told = [line for line in lines if line and not line.startswith(STACK)]
-    if lines and lines[0].startswith("Traceback"):
-        told = [line for line in told if "Error: " in line][-1:] or told
-    return " ".join(told)
-
-
 def values(difference: Difference) -> str:
     """How many values differ, and the worst of them."""
     at = ", ".join(map(str, difference.worst or ()))
     allowed = f", allowed error {difference.allowed:.3g}" if difference.allowed else ""
     ulps = f", {difference.ulps:,} ulp" if 0 < (difference.ulps or 0) <= NEAR else ""
+    title = words.ARRAYS[difference.array]
     return (
-        f"{difference.differing} of {difference.total} values of the {TITLES[difference.array]} "
+        f"{difference.differing} of {difference.total} values of the {title} "
         f"differ; worst at [{at}]: {difference.observed!r} against {difference.expected!r}"
         f"{ulps}{allowed}"
     )
@@ -73,41 +62,36 @@ def line(record: Record) -> str:
 
 def request(r: Request) -> str:
     """The request in words, defaults left out."""
-    words = [f"{r.op} {r.rank}-D", f"input {list(r.input_shape)}"]
+    said = [f"{r.op} {r.rank}-D", f"input {list(r.input_shape)}"]
     if isinstance(r, Pool):
-        words.append(f"window {_axes(r.window)}")
+        said.append(f"window {words.per_axis(r.window)}")
     else:
-        words.append(f"kernel {list(r.kernel_shape)}")
-    words.append(f"dtype {r.dtype}")
-    pairs = ", ".join(f"{low}+{high}" if low != high else str(low) for low, high in r.padding.pairs)
+        said.append(f"kernel {list(r.kernel_shape)}")
+    said.append(f"dtype {r.dtype}")
     if not r.padding.none or r.padding.word in ("same", "same_lower"):
         named = "" if r.padding.word == "explicit" else f"{r.padding.word} = "
         mode = "" if r.padding.mode == "zeros" else f" ({r.padding.mode})"
-        words.append(f"padding {named}({pairs}){mode}")
+        said.append(f"padding {named}{words.pairs(r.padding.pairs)}{mode}")
     default = r.window if isinstance(r, Pool) else (1,) * r.rank
     if r.stride != default or isinstance(r, Pool):
-        words.append(f"stride {_axes(r.stride)}")
+        said.append(f"stride {words.per_axis(r.stride)}")
     if any(d != 1 for d in r.dilation):
-        words.append(f"dilation {_axes(r.dilation)}")
+        said.append(f"dilation {words.per_axis(r.dilation)}")
     if isinstance(r, (Conv, ConvTranspose)):
         if r.groups > 1:
-            words.append(f"groups {r.groups}")
+            said.append(f"groups {r.groups}")
         if r.bias:
-            words.append("bias")
+            said.append("bias")
     if isinstance(r, ConvTranspose) and any(r.output_padding):
-        words.append(f"output padding {_axes(r.output_padding)}")
+        said.append(f"output padding {words.per_axis(r.output_padding)}")
     if isinstance(r, Pool):
         if r.ceil_mode:
-            words.append("ceil mode")
+            said.append("ceil mode")
         if r.op == "avg_pool" and not r.count_include_pad:
-            words.append("padding not counted")
+            said.append("padding not counted")
         if r.padding_value is not None:
-            words.append(f"padded by hand with {r.padding_value:g}")
-    return ", ".join(words) + f" → output {list(r.output_shape)}"
-
-
-def _axes(values: Sequence[int]) -> str:
-    return str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))
+            said.append(f"padded by hand with {r.padding_value:g}")
+    return ", ".join(said) + f" → output {list(r.output_shape)}"
 
 
 def plural(number: int, noun: str) -> str:

@@ -1,76 +1,90 @@
-"""From a worker's replies to the records of one unit: one case on one target.
+"""What to ask a worker about one unit: one case on one target.
 
 A unit asks for the native form, the spelled one where the case has one, and the emulated one where
 the native form is missing or not right. A fault ends one form at one stage; what it kept from
-running is asked for again.
+running is asked for again. What is wrong may be asked for a second time, see `inquiry`.
 """
 
 from __future__ import annotations
 
-import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
-from conformance import request, resolve
+from conformance import inquiry, request
 from conformance.adapter import Form
 from conformance.cases import Case
-from conformance.compare import Difference, Outcome, Verdict, compare
+from conformance.compare import Outcome, Verdict, compare
 from conformance.discovery import Target
-from conformance.dtypes import Array
-from conformance.known import Check, Facts, Known, Registry
-from conformance.records import Failed, Record, Values
-from conformance.reference import Expected, Reference, expect
-from conformance.schema import Options
+from conformance.inquiry import Evidence, Purpose, Searches
+from conformance.known import Check, Facts, Registry
+from conformance.records import Failed, Record
+from conformance.reference import Expected, Reference
 from conformance.supervisor import Failure
+from conformance.verdicts import Judge, not_run
 from conformance.worker.protocol import Message
 
-SMALL = 256
 FORMS: tuple[Form, ...] = ("native", "spelled", "emulated")
+CHECKS: tuple[Check, ...] = ("forward", "vjp")
+
+__all__ = ["Unit", "not_run"]
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What one form gave at one stage."""
+class _Ask:
+    """A message to the worker: which forms (all that are needed where None), and what for."""
 
-    outcome: Outcome
-    difference: Difference | None = None
-    error: Failed | None = None
-    reference: Reference | None = None
-    observed: Array | None = None
-    dtype: str = ""
-    ulps: int = 0
-    note: str = ""
+    form: Form | None = None
+    vjp: bool = True
+    purpose: Purpose = "run"
 
 
 @dataclass
 class Unit:
-    """A case on a target, its records so far, and the forms that still have to run."""
+    """A case on a target, what is known of it, and what still has to be asked."""
 
     case: Case
     facts: Facts
     target: Target
     registry: Registry
     expected: Callable[[Case], Expected]
-    records: list[Record] = field(default_factory=list)
-    _waiting: list[Form] = field(default_factory=list)
-    _first: bool = True
+    searches: Searches = field(default_factory=Searches)
+    _evidence: dict[tuple[Form, Check], Evidence] = field(default_factory=dict)
+    _waiting: deque[_Ask] = field(default_factory=deque)
+    _asked: _Ask = _Ask()
+
+    @property
+    def records(self) -> list[Record]:
+        """The records of what is known so far."""
+        judge = Judge(self.case, self.facts, self.target, self.registry, self.expected(self.case))
+        return [judge.record(*about, evidence) for about, evidence in self._evidence.items()]
+
+    @cached_property
+    def _telling(self) -> Expected:
+        return inquiry.telling(self.case, self.expected(self.case))
+
+    def _data(self, purpose: Purpose) -> Expected:
+        return self._telling if purpose == "telling" else self.expected(self.case)
 
     def message(self) -> Message:
         """The first request to the worker."""
-        return self._message(None)
+        return self._message(_Ask())
 
-    def _message(self, forms: list[Form] | None, vjp: bool = True) -> Message:
-        data = self.expected(self.case)
+    def _message(self, ask: _Ask) -> Message:
+        self._asked = ask
+        data = self._data(ask.purpose)
         spelled = self.case.spellings.get(self.target.api)
+        vjp = ask.vjp and data.cotangent is not None
         header: dict[str, Any] = {
             "type": "run",
             "api": self.target.api,
             "mode": self.target.mode,
             "request": request.to_json(self.case.request),
             "spelled": None if spelled is None else request.to_json(spelled),
-            "forms": forms,
-            "vjp": vjp and data.cotangent is not None,
+            "forms": None if ask.form is None else [ask.form],
+            "vjp": vjp,
         }
         arrays = data.arrays
         if vjp and data.cotangent is not None:
@@ -79,52 +93,53 @@ class Unit:
 
     def take(self, reply: Message | Failure) -> Message | None:
         """Note a reply or a fault; the request that has to follow, if any."""
-        first, self._first = self._first, False
+        ask = self._asked
         if isinstance(reply, Failure):
-            return self._fault(reply, first)
-        for form in reply.header["forms"]:
-            if form.get("available"):
-                self._waiting.append("emulated")
-            else:
-                self._form(form, reply)
+            self._fault(ask, reply)
+        else:
+            for form in reply.header["forms"]:
+                if form.get("available"):
+                    self._waiting.append(_Ask("emulated"))
+                else:
+                    self._form(ask, form, reply)
         return self._next()
 
     def _next(self) -> Message | None:
         while self._waiting:
-            form = self._waiting.pop(0)
-            if form != "emulated" or not self._right("native"):
-                return self._message([form])
+            ask = self._waiting.popleft()
+            if ask.purpose != "run" or ask.form != "emulated" or not self._right("native"):
+                return self._message(ask)
         return None
 
     def _right(self, form: Form) -> bool:
-        outcomes = [record.raw for record in self.records if record.form == form]
+        outcomes = [e.outcome for (name, _), e in self._evidence.items() if name == form]
         return bool(outcomes) and all(outcome == "pass" for outcome in outcomes)
 
-    def _fault(self, failure: Failure, first: bool) -> Message | None:
-        form: Form = failure.form or "native"  # type: ignore[assignment]
+    def _fault(self, ask: _Ask, failure: Failure) -> None:
+        form: Form = failure.form or ask.form or "native"  # type: ignore[assignment]
         check: Check = "vjp" if failure.stage == "vjp" else "forward"
         outcome: Outcome = "timeout" if failure.kind == "timeout" else "crash"
-        error = Failed(outcome, failure.detail, output=failure.output)
-        self._add(form, check, Evidence(outcome, error=error), "", 0.0)
-        if first:
+        evidence = Evidence(outcome, error=Failed(outcome, failure.detail, output=failure.output))
+        if ask.purpose != "run":
+            self._second(ask, form, check, evidence)
+            return
+        if ask.form is None:
             spelled = self.target.api in self.case.spellings
             others = [f for f in FORMS if f != form and (f != "spelled" or spelled)]
-            self._waiting = others
+            self._waiting.extend(map(_Ask, others))
         if check == "vjp":
             # The forward pass had ended well; it is run again for its verdict.
-            return self._message([form], vjp=False)
-        return self._next()
+            self._waiting.appendleft(_Ask(form, vjp=False))
+        self._note(form, check, evidence)
 
-    def _form(self, reply: Mapping[str, Any], message: Message) -> None:
+    def _form(self, ask: _Ask, reply: Mapping[str, Any], message: Message) -> None:
         form: Form = reply["form"]
-        source = reply.get("source", "")
         seconds = message.header["seconds"] / max(len(message.header["forms"]), 1)
         if "unsupported" in reply:
-            evidence = Evidence("unsupported", note=reply["unsupported"])
-            self._add(form, "forward", evidence, "", 0.0)
+            self._note(form, "forward", Evidence("unsupported", note=reply["unsupported"]))
             return
-        data = self.expected(self.case)
-        for check in ("forward", "vjp"):
+        data = self._data(ask.purpose)
+        for check in CHECKS:
             stage = reply.get(check)
             if stage is None:
                 continue
@@ -132,17 +147,21 @@ class Unit:
                 evidence = Evidence("rejected", error=Failed(**stage["error"]))
             else:
                 references = (data.output,) if check == "forward" else data.gradients or ()
-                evidence = self._compare(references, stage, message.arrays)
-            self._add(form, check, evidence, source, seconds)
+                evidence = self._compare(references, stage, message)
+            evidence = replace(evidence, source=reply.get("source", ""), seconds=seconds)
+            if ask.purpose == "run":
+                self._note(form, check, evidence)
+            else:
+                self._second(ask, form, check, evidence)
 
     def _compare(
-        self, references: tuple[Reference, ...], stage: Mapping[str, Any], arrays: tuple[Array, ...]
+        self, references: tuple[Reference, ...], stage: Mapping[str, Any], message: Message
     ) -> Evidence:
         """The verdict on all arrays of a stage: the first that is wrong, or a pass."""
         largest = 0
         for reference in references:
             part = stage[reference.name]
-            observed = arrays[part["array"]]
+            observed = message.arrays[part["array"]]
             verdict: Verdict = compare(
                 reference, observed, part["dtype"], self.case.fields.signed_zero
             )
@@ -158,111 +177,27 @@ class Unit:
             largest = max(largest, verdict.ulps)
         return Evidence("pass", ulps=largest)
 
-    def _add(
-        self, form: Form, check: Check, evidence: Evidence, source: str, seconds: float
-    ) -> None:
-        record = Record(
-            self.case.id,
-            self.target.backend,
-            self.target.api,
-            self.target.mode,
-            form,
-            check,
-            evidence.outcome,
-            evidence.outcome,
-            note=evidence.note,
-            error=evidence.error,
-            difference=evidence.difference,
-            expected=_values(evidence.reference.values, evidence.reference.dtype.name)
-            if evidence.reference is not None
-            else None,
-            observed=_values(evidence.observed, evidence.dtype)
-            if evidence.observed is not None
-            else None,
-            source=source if evidence.outcome != "pass" else "",
-            ulps=evidence.ulps,
-            seconds=round(seconds, 6),
+    def _note(self, form: Form, check: Check, evidence: Evidence) -> None:
+        """Keep what a first run gave, with its explanation."""
+        spelled = self.case.spellings.get(self.target.api) if form == "spelled" else None
+        evidence, purpose = inquiry.examined(
+            self.case, self.expected(self.case), evidence, self.searches, spelled
         )
-        self.records.append(self._consult(record, evidence))
+        self._evidence[form, check] = evidence
+        ask = _Ask(form, check == "vjp", purpose or "run")
+        if purpose is not None and ask not in self._waiting:
+            self._waiting.append(ask)
 
-    def _consult(self, record: Record, evidence: Evidence) -> Record:
-        """Apply the registry."""
-        entries = self.registry.about(
-            self.facts, self.target.api, self.target.mode, record.form, record.check
-        )
-        spoken_of = {entry.entry.expect.outcome for entry in entries}
-        if not entries or (record.raw == "unsupported" and "unsupported" not in spoken_of):
-            # What an API cannot say, it cannot do wrong.
-            return record
-        misfits = []
-        for entry in entries:
-            misfit = self._misfit(entry, evidence)
-            if misfit is None:
-                return replace(record, outcome="known", known=entry.entry.id)
-            misfits.append((entry, misfit))
-        entry, misfit = misfits[0]
-        if record.raw == "pass":
-            if not entry.entry.stable:
-                return record
-            note = f"stale entry {entry.entry.id} ({entry.where}): this passes now; remove it"
-            return replace(record, outcome="fixed", known=entry.entry.id, note=note)
-        note = f"fails differently than entry {entry.entry.id} ({entry.where}) expects: {misfit}"
-        note = "; ".join(filter(None, (record.note, note)))
-        return replace(record, known=entry.entry.id, note=note)
-
-    def _misfit(self, entry: Known, evidence: Evidence) -> str | None:
-        """Why an outcome is not the one that an entry expects, or None."""
-        wanted = entry.entry.expect
-        if evidence.outcome != wanted.outcome:
-            return f"{wanted.outcome}, not {evidence.outcome}"
-        if wanted.error is not None:
-            text = f"{evidence.error}" if evidence.error else evidence.note
-            if not re.search(wanted.error, text):
-                return f"an error that matches /{wanted.error}/"
-        difference = evidence.difference
-        if wanted.shape is not None:
-            shape = list(difference.observed_shape) if difference else []
-            if shape != wanted.shape:
-                return f"shape {wanted.shape}, not {shape}"
-        if wanted.because is not None and not self._because(wanted.because, evidence):
-            if isinstance(wanted.because, Options):
-                edit = wanted.because.model_dump(exclude_none=True)
-                return f"the result of the request with {edit}"
-            return "the result of the spelling"
-        return None
-
-    def _because(self, edit: Options | Literal["spelling"], evidence: Evidence) -> bool:
-        """Whether the edited request's oracle gives exactly what was observed."""
-        if evidence.observed is None or evidence.reference is None:
-            return False
-        try:
-            if isinstance(edit, Options):
-                edited = self.case.edited(edit)
-            else:
-                edited = self.case.spellings[self.target.api]
-        except (resolve.RequestError, KeyError):
-            return False
-        data = self.expected(self.case)
-        name = evidence.reference.name
-        if name == "y":
-            reference = expect(edited, data.arrays).output
-        elif data.cotangent is not None and edited.output_shape == data.cotangent.shape:
-            gradients = expect(edited, data.arrays, data.cotangent).gradients or ()
-            reference = next(gradient for gradient in gradients if gradient.name == name)
-        else:
-            return False
-        return compare(reference, evidence.observed, evidence.dtype).outcome == "pass"
-
-
-def not_run(case: Case, target: Target, reason: str) -> Record:
-    """The record of a unit whose backend is missing or broken."""
-    return Record(
-        case.id, target.backend, target.api, target.mode, "native", "forward", "not-run", "not-run",
-        note=reason,
-    )  # fmt: skip
-
-
-def _values(array: Array, dtype: str) -> Values | None:
-    if array.size > SMALL:
-        return None
-    return Values(array.shape, dtype, tuple(array.reshape(-1).tolist()))
+    def _second(self, ask: _Ask, form: Form, check: Check, second: Evidence) -> None:
+        """Hold what a second run gave against the first."""
+        wanted: Check = "vjp" if ask.vjp else "forward"
+        first = self._evidence.get((form, check))
+        if first is None or check != wanted:
+            return
+        if ask.purpose == "again":
+            self._evidence[form, check] = inquiry.repeated(first, second)
+            return
+        before = first.question(self.expected(self.case))
+        if before is not None and second.error is None:
+            after = second.question(self._telling)
+            self._evidence[form, check] = inquiry.told_apart(first, before, after)

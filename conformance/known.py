@@ -26,6 +26,7 @@ from conformance.adapter import Form
 from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.document import read_yaml
+from conformance.explanation.causes import Cause
 from conformance.request import Conv, ConvTranspose, Op, Padding, PaddingMode, Pool
 from conformance.schema import DTypeName, Model, Name, Options, Shape, Wanted
 
@@ -105,17 +106,24 @@ class When(Model):
     )
 
 
+Because = Annotated[
+    Union[Options, Cause, Annotated[list[Cause], Field(min_length=1)]],
+    Wanted("options that differ, a cause such as 'padding-dropped', or a list of causes"),
+]
+
+
 class Expectation(Model):
     """What happens instead of a pass.
 
-    ``because`` is an edit of the request whose oracle gives exactly what was observed, or
-    ``spelling``: what was observed is right for the spelling, which is not the request; ``error``
+    ``because`` is an edit of the request whose oracle gives exactly what was observed; or
+    ``spelling``: what was observed is right for the spelling, which is not the request; or the
+    cause, or the causes together, that an explanation names (`explanation.causes`). ``error`` is
     a regular expression that the error (its type, a colon, its message) or, for a crash, the
-    signal's name matches; ``shape`` the observed shape.
+    signal's name matches, ``shape`` the observed shape.
     """
 
     outcome: Expectable
-    because: Options | Literal["spelling"] | None = None
+    because: Because | None = None
     error: str | None = None
     shape: Shape | None = None
 

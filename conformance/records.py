@@ -15,9 +15,10 @@ from conformance import __version__
 from conformance.adapter import Form
 from conformance.compare import Difference, Outcome
 from conformance.discovery import Interpreter, Target
+from conformance.explanation import Explanation
 from conformance.known import Check
 
-VERSION = 1
+VERSION = 2
 EXPECTED = ("pass", "known", "unsupported", "not-run")
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 
@@ -54,7 +55,8 @@ class Record:
     ``raw`` is the outcome before known discrepancies were considered; ``known`` the entry that
     speaks of it, met or not; ``note`` what else there is to say (the reason of an unsupported or
     not-run outcome, how a stale or differing entry differs). ``observed`` and ``expected`` are
-    there for small arrays that differ, ``source`` for everything that ran and is not a pass.
+    there for small arrays that differ, ``source`` for everything that ran and is not a pass,
+    ``explanation`` for every outcome that is wrong, an error or a crash.
     """
 
     case: str
@@ -74,6 +76,7 @@ class Record:
     source: str = ""
     ulps: int = 0
     seconds: float = 0.0
+    explanation: Explanation | None = None
 
     @property
     def target(self) -> Target:
@@ -162,6 +165,10 @@ def record_from_json(fields: Mapping[str, Any]) -> Record:
         values["error"] = Failed(**values["error"])
     if "difference" in values:
         values["difference"] = Difference(**_restore(values["difference"]))
+    if "explanation" in values:
+        told = values["explanation"]
+        parts = {name: tuple(told[name]) for name in ("edits", "others")}
+        values["explanation"] = Explanation(**{**told, **parts})
     for name in ("expected", "observed"):
         if name in values:
             values[name] = Values(**_restore(values[name]))

@@ -71,7 +71,7 @@ def expected(case: Case) -> Expected:
         GoldenError: the case claims exact sums and they are not.
     """
     arrays, cotangent = case.arrays(), case.cotangent_array()
-    result = expect(case.request, arrays, cotangent)
+    result = expect(case.request, arrays, cotangent, case.fields.accumulation)
     if case.fields.exact and result.output.allowed is not None:
         raise GoldenError(
             f"the data are claimed to be exact, but sums in {case.request.dtype} are not; use "
@@ -80,12 +80,21 @@ def expected(case: Case) -> Expected:
     return result
 
 
-def expect(request: Request, arrays: tuple[Array, ...], cotangent: Array | None = None) -> Expected:
-    """The oracle's answer to a request on data in canonical layout."""
+def expect(
+    request: Request,
+    arrays: tuple[Array, ...],
+    cotangent: Array | None = None,
+    accumulation: str | None = None,
+) -> Expected:
+    """The oracle's answer to a request on data in canonical layout.
+
+    ``accumulation`` is the dtype that sums must be carried in at least, the request's own where
+    None: the error bound is that of its sums, and of one rounding to the request's dtype.
+    """
     dtype = DTYPES[request.dtype]
     with np.errstate(invalid="ignore", over="ignore"):
         output = oracle.forward(request, *arrays)
-        magnitudes = _Magnitudes(request, arrays, cotangent)
+        magnitudes = _Magnitudes(request, arrays, cotangent, accumulation)
         reference = _reference("y", dtype, output, magnitudes.output())
         if cotangent is None:
             return Expected(request, arrays, None, reference, None)
@@ -143,9 +152,14 @@ class _Magnitudes:
     """Sums of magnitudes, computed only where a cheap bound does not settle exactness."""
 
     def __init__(
-        self, request: Request, arrays: tuple[Array, ...], cotangent: Array | None
+        self,
+        request: Request,
+        arrays: tuple[Array, ...],
+        cotangent: Array | None,
+        accumulation: str | None,
     ) -> None:
         self.request, self.dtype = request, DTYPES[request.dtype]
+        self.sums = DTYPES[accumulation or request.dtype]
         self.arrays, self.cotangent = arrays, cotangent
         self.terms = data.reductions(request)
         self.integral = {name: _integral(array) for name, array in zip(parameters(request), arrays)}
@@ -164,10 +178,10 @@ class _Magnitudes:
         if not isinstance(request, Pool):
             largest *= _largest(self.arrays[1])
         bias = _largest(self.arrays[2]) if len(self.arrays) > 2 else 0.0
-        if exact and self.terms["y"] * largest + bias <= self.dtype.exact_limit:
+        if exact and self.terms["y"] * largest + bias <= self.sums.exact_limit:
             return None
         magnitude = oracle.forward(request, *map(_absolute, self.arrays))
-        if exact and _peak(magnitude) <= self.dtype.exact_limit:
+        if exact and _peak(magnitude) <= self.sums.exact_limit:
             return None
         return self._allowed(magnitude, self.terms["y"] + 1)
 
@@ -182,19 +196,20 @@ class _Magnitudes:
         peak = _largest(cotangent)
         for factor in factors:
             peak *= _largest(self.arrays[parameters(request).index(factor)])
-        if exact and self.terms[name] * peak <= self.dtype.exact_limit:
+        if exact and self.terms[name] * peak <= self.sums.exact_limit:
             return None
         arrays = self.arrays if request.op == "max_pool" else tuple(map(_absolute, self.arrays))
         magnitudes = oracle.vjp(request, _absolute(cotangent), *arrays)
         magnitude = magnitudes[parameters(request).index(name)]
-        if exact and _peak(magnitude) <= self.dtype.exact_limit:
+        if exact and _peak(magnitude) <= self.sums.exact_limit:
             return None
         return self._allowed(magnitude, self.terms[name] + 1)
 
     def _allowed(self, magnitude: Array, terms: int) -> Array:
-        u = self.dtype.unit_roundoff
         smallest = float(np.finfo(self.dtype.carrier).smallest_subnormal)
-        allowed = SAFETY * terms * (u * magnitude + smallest)
+        allowed = SAFETY * terms * (self.sums.unit_roundoff * magnitude + smallest)
+        if self.sums is not self.dtype:
+            allowed = allowed + self.dtype.unit_roundoff * magnitude
         return np.where(np.isfinite(allowed), allowed, 0.0)
 
 

@@ -178,6 +178,16 @@ class Pool(_Windowed):
 Request = Union[Conv, ConvTranspose, Pool]
 
 
+def input_shapes(request: Request) -> dict[str, tuple[int, ...]]:
+    """Shapes of the request's inputs x, w, b, as many as it has, by name."""
+    shapes = {"x": request.input_shape}
+    if not isinstance(request, Pool):
+        shapes["w"] = request.kernel_shape
+        if request.bias:
+            shapes["b"] = (request.out_channels,)
+    return shapes
+
+
 def _positions(request: Conv | Pool, ceil_mode: bool = False) -> tuple[int, ...]:
     return tuple(
         geometry.output_size(size, window, stride, dilation, pads, ceil_mode)

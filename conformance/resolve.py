@@ -54,6 +54,7 @@ def request(fields: schema.Fields, edit: schema.Options | None = None) -> Reques
     if op == "avg_pool" and not DTYPES[dtype].floating:
         field = "dtype" if fields.dtype else "input.dtype"
         raise RequestError(field, f"the average of {dtype} has no agreed meaning; use a float")
+    _check_accumulation(fields, dtype)
     window = _window(op, fields, options, rank)
     stride = _per_axis(options.get("stride"), rank, "stride") or (
         window if op in POOLS else (1,) * rank
@@ -167,6 +168,16 @@ def _dtype(fields: schema.Fields) -> str:
             message = f"its dtype is {other}, the case's is {dtype}; use one dtype"
             raise RequestError(f"{name}.dtype", message)
     return dtype
+
+
+def _check_accumulation(fields: schema.Fields, dtype: str) -> None:
+    sums = fields.accumulation
+    if sums is None:
+        return
+    if not DTYPES[dtype].floating:
+        raise RequestError("accumulation", f"sums of {dtype} wrap and are exact; remove it")
+    if DTYPES[sums].precision < DTYPES[dtype].precision:
+        raise RequestError("accumulation", f"{sums} is narrower than the case's {dtype}")
 
 
 def _per_axis(value: int | Sequence[int] | None, rank: int, field: str) -> tuple[int, ...] | None:

@@ -17,6 +17,7 @@ from typing import Union
 from conformance import judge, known, reference
 from conformance.cases import Case
 from conformance.discovery import Backend, Interpreter, Target
+from conformance.inquiry import Searches
 from conformance.judge import Unit
 from conformance.known import Facts, Registry
 from conformance.records import BackendInfo, Record
@@ -95,6 +96,7 @@ class Runner:
     def __init__(self, plan: Plan, references: References | None = None) -> None:
         self.plan = plan
         self.references = references or References()
+        self.searches = Searches()
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         self._facts: dict[str, Facts] = {}
@@ -199,10 +201,11 @@ class Runner:
             self._loaded(kind, supervisor)
             for unit in run_units(supervisor, lambda: self._next(kind, begun)):
                 del begun[id(unit)]
+                records = unit.records
                 with self._lock:
                     kind.done += 1
-                    kind.spent += sum(record.seconds for record in unit.records)
-                self._events.put(tuple(unit.records))
+                    kind.spent += sum(record.seconds for record in records)
+                self._events.put(tuple(records))
         except Broken as error:
             with self._lock:
                 kind.work.extendleft((unit.case, unit.target) for unit in begun.values())
@@ -237,7 +240,7 @@ class Runner:
             return None
         registry = self._registries[kind.backend.name]
         facts = self._facts.setdefault(case.id, known.facts(case))
-        unit = Unit(case, facts, target, registry, self.references)
+        unit = Unit(case, facts, target, registry, self.references, self.searches)
         begun[id(unit)] = unit
         return unit
 

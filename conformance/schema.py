@@ -224,6 +224,9 @@ class Fields(Operator):
     exact: Literal[True] | None = Field(
         None, description="claim that all sums are exact; refused where they are not"
     )
+    accumulation: Literal["float32", "float64"] | None = Field(
+        None, description="the dtype that sums are to be carried in; the case's own by default"
+    )
     signed_zero: bool = Field(False, description="tell -0.0 from 0.0")
     expect: Expect | None = None
     spelling: dict[str, Options] = Field(

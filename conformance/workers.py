@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from conformance import judge, known
 from conformance.cases import Case
 from conformance.discovery import Backend, Interpreter, Target
+from conformance.inquiry import Searches
 from conformance.judge import Unit
 from conformance.known import Facts
 from conformance.records import Record
 from conformance.runner import References, run_units
-from conformance.supervisor import DEFAULTS, Broken, Limits, Supervisor
+from conformance.supervisor import DEFAULTS, Broken, Failure, Job, Limits, Supervisor
+from conformance.worker.protocol import Message
 
 
 @dataclass
@@ -24,6 +26,7 @@ class Workers:
     interpreters: dict[str, Interpreter]
     limits: Limits = DEFAULTS
     references: References = field(default_factory=References)
+    searches: Searches = field(default_factory=Searches)
     facts: dict[str, Facts] = field(default_factory=dict)
     workers: dict[str, Supervisor] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
@@ -38,30 +41,51 @@ class Workers:
         backend = self.backends[target.backend]
         return f"{target.backend} {sorted(backend.modes[target.mode].items())}"
 
-    def run(self, case: Case, target: Target) -> tuple[Record, ...]:
-        """The records of a case on a target."""
+    def supervisor(self, target: Target) -> Supervisor:
+        """The worker that runs a target, started.
+
+        Raises:
+            Broken: the backend is missing, or its worker does not start.
+        """
         interpreter = self.interpreters[target.backend]
         if interpreter.path is None:
-            return (judge.not_run(case, target, interpreter.problem),)
+            raise Broken(interpreter.problem)
         kind = self.kind(target)
         if kind in self.broken:
-            return (judge.not_run(case, target, self.broken[kind]),)
-        backend = self.backends[target.backend]
+            raise Broken(self.broken[kind])
         if kind not in self.workers:
-            launch = backend.launch(interpreter.path, target.mode, 1)
+            launch = self.backends[target.backend].launch(interpreter.path, target.mode, 1)
             self.workers[kind] = Supervisor(launch, self.limits)
-        supervisor = self.workers[kind]
         try:
-            info = supervisor.start()
-            version = next(iter(info["versions"].values()))
+            self.workers[kind].start()
+        except Broken as error:
+            self.broken[kind] = str(error)
+            raise
+        return self.workers[kind]
+
+    def run(self, case: Case, target: Target) -> tuple[Record, ...]:
+        """The records of a case on a target."""
+        try:
+            supervisor = self.supervisor(target)
+            version = next(iter(supervisor.info["versions"].values()))
             facts = self.facts.setdefault(case.id, known.facts(case))
-            registry = backend.registry.at(version)
+            registry = self.backends[target.backend].registry.at(version)
             waiting = deque([Unit(case, facts, target, registry, self.references)])
             unit = next(run_units(supervisor, lambda: waiting.popleft() if waiting else None))
         except Broken as error:
-            self.broken[kind] = str(error)
+            self.broken.setdefault(self.kind(target), str(error))
             return (judge.not_run(case, target, str(error)),)
         return tuple(unit.records)
+
+    def ask(self, target: Target, message: Message) -> Message | Failure:
+        """What a target's worker replies to a message.
+
+        Raises:
+            Broken: see `supervisor`.
+        """
+        waiting = deque([Job(message)])
+        replies = self.supervisor(target).run(lambda: waiting.popleft() if waiting else None)
+        return next(reply for _, reply in replies)
 
     def close(self) -> None:
         """End all workers."""

@@ -1,0 +1,73 @@
+"""The causes that an explanation may name, each with its meaning in a few words.
+
+The names are stable: summaries group by them, registries match on them. A cause says what kind of
+departure it is; the numbers (which axis, how much) are in the edits of an explanation.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Cause = Literal[
+    "padding-dropped",
+    "padding-other-side",
+    "padding-transposed",
+    "same-lower",
+    "same-upper",
+    "same-ignores-stride",
+    "same-ignores-dilation",
+    "padding-split",
+    "padding-is-same",
+    "padding-symmetric",
+    "padding-twice",
+    "negative-padding-ignored",
+    "padding-of-the-dilated-input",
+    "padded-with-zero",
+    "padded-with-lowest",
+    "padding-mode",
+    "padding-skipped",
+    "kernel-flipped",
+    "kernel-transposed",
+    "kernel-channels-swapped",
+    "window-transposed",
+    "stride-ignored",
+    "stride-transposed",
+    "stride-is-window",
+    "dilation-ignored",
+    "dilation-transposed",
+    "dilation-after-stride",
+    "stride-dilation-swapped",
+    "groups-interleaved",
+    "groups-ignored",
+    "depthwise-multiplier-order",
+    "bias-dropped",
+    "bias-twice",
+    "ceil-ignored",
+    "ceil-for-floor",
+    "ceil-keeps-windows-in-padding",
+    "padding-counted",
+    "padding-not-counted",
+    "divisor-not-clipped",
+    "output-padding-other-end",
+    "output-padding-dropped",
+    "result-shifted",
+    "result-cropped",
+    "result-transposed",
+    "result-layout",
+    "input-layout",
+    "integer-wraps",
+    "integer-saturates",
+    "accumulates-in-storage-dtype",
+    "lower-precision",
+    "nan-ignored",
+    "subnormals-flushed",
+    "ties-split",
+    "ties-to-all",
+    "ties-to-last",
+    "nan-gets-no-gradient",
+    "result-dtype",
+    "all-zero",
+    "unstable",
+    "spelling",
+]
+CAUSES: tuple[str, ...] = get_args(Cause)
