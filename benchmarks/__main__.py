@@ -8,10 +8,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import oracle, suite
+from benchmarks import explanation, oracle, suite
 from benchmarks.suite import Row
 
-PARTS = ("suite", "workers", "collection", "oracle")
+PARTS = ("suite", "workers", "collection", "oracle", "explanation")
 
 
 @click.command()
@@ -33,6 +33,8 @@ def main(only: tuple[str, ...], cases: int, items: int) -> None:
         rows.append(suite.two_workers(max(cases // 4, 1)))
     if "collection" in chosen:
         rows.append(suite.collection(items))
+    if "explanation" in chosen:
+        rows.append(explanation.measure())
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("measured", "value", "limit", "how"):
         table.add_column(name, no_wrap=name != "how")

@@ -111,6 +111,7 @@ class TensorData:
             return _narrowed((drawn, f".normal({mean}, {std}, {sized})"), dtype, numpy)
         integers = spec.integers or schema.Integers()
         drawn = _random(integers.seed, self.name, numpy)
+        links: tuple[str, ...]
         if integers.low is not None and integers.high is not None:
             low, high = integers.low, integers.high
         elif self._permuted(request, count, dtype):
@@ -325,7 +326,7 @@ def telling(request: Request, name: str, shape: tuple[int, ...]) -> Array:
     if not _signed(dtype):
         signs = np.ones(count, np.int64)
     elif name == "x" and request.op == "max_pool":
-        signs = np.full(count, -1)  # padding must never win
+        signs = random.choice((-1, 1), count, p=(7 / 8, 1 / 8))  # padding must not win, nor lose
     wide: type[Any] = np.float64 if dtype.floating else np.int64
     return cast((pool * signs).astype(wide).reshape(shape), dtype)
 

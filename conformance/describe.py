@@ -57,7 +57,14 @@ def line(record: Record) -> str:
     form = "" if record.form == "native" else f" {record.form}"
     check = " vjp" if record.check == "vjp" else ""
     note = f"  ({record.note})" if record.note and record.note not in outcome(record) else ""
-    return f"{where}{form}{check}  {record.outcome}: {outcome(record)}{note}"
+    return f"{where}{form}{check}  {record.outcome}: {outcome(record)}{meaning(record)}{note}"
+
+
+def meaning(record: Record) -> str:
+    """``; equals the request with …``: what a wrong array means."""
+    if record.explanation is None or record.difference is None:
+        return ""
+    return f"; {record.explanation}"
 
 
 def request(r: Request) -> str:
@@ -95,8 +102,9 @@ def request(r: Request) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """``1 case``, ``2 cases``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """``1 case``, ``2 cases``, ``2 discrepancies``."""
+    many = f"{noun[:-1]}ies" if noun.endswith("cy") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else many}"
 
 
 def listing(items: Iterable[str], limit: int = 3) -> str:

@@ -70,6 +70,11 @@ class Backend:
         """Every API in every mode."""
         return tuple(Target(self.name, api, mode) for api in self.apis for mode in self.modes)
 
+    def short(self, target: Target) -> str:
+        """The least that names a target on the command line: its API, and a mode but the first."""
+        first = next(iter(self.modes))
+        return target.api if target.mode == first else f"{target.api}/{target.mode}"
+
     def launch(self, python: str, mode: str, threads: int) -> Launch:
         """How to start the worker that runs a mode."""
         limits = dict.fromkeys(

@@ -103,7 +103,7 @@ def examined(
     explanation = explained(question, found)
     evidence = replace(evidence, explanation=explanation, found=tuple(found))
     if not found:
-        return evidence, None if explanation.key == "result-dtype" else "again"
+        return evidence, "again"
     return evidence, "telling" if accidental(question, found) else None
 
 
@@ -113,11 +113,12 @@ def failure(evidence: Evidence) -> Explanation | None:
     if error is None:
         return None
     text = words.essence(error.message)
-    if evidence.outcome == "rejected" and not text.startswith(f"{error.type}:"):
+    if evidence.outcome != "rejected":
+        return Explanation(f"{evidence.outcome}: {text}", text)
+    if not text.startswith(f"{error.type}:"):
         text = f"{error.type}: {text}" if text else error.type
-    key = re.sub(r"0x[0-9a-f]+|\d+", "#", text)[:KEY_LENGTH]
-    told = f"the framework refuses: {text}" if evidence.outcome == "rejected" else text
-    return Explanation(f"{evidence.outcome}: {key}", told)
+    masked = re.sub(r"0x[0-9a-f]+|\d+", "#", text)[:KEY_LENGTH]
+    return Explanation(f"rejected: {masked}", f"the framework refuses: {text}")
 
 
 def telling(case: Case, expected: Expected) -> Expected:

@@ -108,7 +108,10 @@ class When(Model):
 
 Because = Annotated[
     Union[Options, Cause, Annotated[list[Cause], Field(min_length=1)]],
-    Wanted("options that differ, a cause such as 'padding-dropped', or a list of causes"),
+    Wanted(
+        "options that differ, a cause such as 'padding-dropped', or a list of causes; "
+        "'conformance schema --known' names them"
+    ),
 ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from conformance import cases, content, describe, discovery, records, session
+from conformance import cases, commands, content, describe, discovery, records, session
 from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.discovery import Target, UsageError
@@ -208,6 +208,8 @@ def explain(failed: Failed, workers: Workers) -> str:
         form = "" if record.form == "native" else f" ({record.form})"
         lines.append("")
         lines.append(f"{record.check}{form}: {record.outcome}: {describe.outcome(record)}")
+        if record.explanation is not None and record.difference is not None:
+            lines.append(f"meaning: {record.explanation}")
         if record.note and record.note not in describe.outcome(record):
             lines.append(record.note)
         if record.difference is not None:
@@ -221,20 +223,12 @@ def explain(failed: Failed, workers: Workers) -> str:
             lines += ["", *(f"    {line}" for line in record.source.rstrip().splitlines())]
         if record.error is not None and record.error.output:
             lines += ["", "it printed:", record.error.output[-2000:]]
-    lines += ["", f"repeat it: {repeat(case, failed.target, workers)}"]
+    backend = workers.backends[failed.target.backend]
+    interpreter = workers.interpreters[backend.name]
+    python = interpreter.path if interpreter.origin == "--python" else None
+    lines += ["", f"repeat it: {commands.run(case, failed.target, backend, python)}"]
+    lines.append(f"as a script: {commands.repro(case, failed.target, backend, python)}")
     return "\n".join(lines)
-
-
-def repeat(case: Case, target: Target, workers: Workers) -> str:
-    """A command that runs one case on one target."""
-    name = target.backend
-    backend, interpreter = workers.backends[name], workers.interpreters[name]
-    words = ["conformance run", content.display(case.file), f"--backend {name}"]
-    if backend.folder.parent != content.root("backends"):
-        words.append(f"--backend-dir {content.display(backend.folder)}")
-    if interpreter.origin == "--python":
-        words.append(f"--python {name}={interpreter.path}")
-    return f"{' '.join(words)} -k '{case.fields.id} and {target}'"
 
 
 def _flat(values: records.Values) -> str:

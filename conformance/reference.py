@@ -35,7 +35,7 @@ class Reference:
 
     ``values`` are rounded to ``dtype`` and in its carrier; ``exact`` are the oracle's own (float64
     or int64). ``allowed`` is the permitted absolute error of each element, None where the result
-    is exact.
+    is exact. ``sums`` is the dtype that sums are to be carried in.
     """
 
     name: str
@@ -43,6 +43,7 @@ class Reference:
     values: Array
     exact: Array
     allowed: Array | None
+    sums: DType
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ def expect(
     with np.errstate(invalid="ignore", over="ignore"):
         output = oracle.forward(request, *arrays)
         magnitudes = _Magnitudes(request, arrays, cotangent, accumulation)
-        reference = _reference("y", dtype, output, magnitudes.output())
+        reference = _reference("y", dtype, output, magnitudes.output(), magnitudes.sums)
         if cotangent is None:
             return Expected(request, arrays, None, reference, None)
         gradients = tuple(
-            _reference(name, dtype, gradient, magnitudes.gradient(name))
+            _reference(name, dtype, gradient, magnitudes.gradient(name), magnitudes.sums)
             for name, gradient in zip(parameters(request), oracle.vjp(request, cotangent, *arrays))
         )
     return Expected(request, arrays, cotangent, reference, gradients)
@@ -206,15 +207,26 @@ class _Magnitudes:
         return self._allowed(magnitude, self.terms[name] + 1)
 
     def _allowed(self, magnitude: Array, terms: int) -> Array:
-        smallest = float(np.finfo(self.dtype.carrier).smallest_subnormal)
-        allowed = SAFETY * terms * (self.sums.unit_roundoff * magnitude + smallest)
-        if self.sums is not self.dtype:
-            allowed = allowed + self.dtype.unit_roundoff * magnitude
-        return np.where(np.isfinite(allowed), allowed, 0.0)
+        return allowed_error(self.dtype, self.sums, terms, magnitude)
 
 
-def _reference(name: str, dtype: DType, values: Array, allowed: Array | None) -> Reference:
-    return Reference(name, dtype, cast(values, dtype), values, allowed)
+def allowed_error(dtype: DType, sums: DType, terms: int, magnitude: Array) -> Array:
+    """Permitted absolute error of sums of ``terms`` products whose magnitudes add up to that much.
+
+    The sums are carried in ``sums`` and rounded to ``dtype`` at the end. 0 where the magnitude is
+    not finite.
+    """
+    smallest = float(np.finfo(dtype.carrier).smallest_subnormal)
+    allowed = SAFETY * terms * (sums.unit_roundoff * magnitude + smallest)
+    if sums is not dtype:
+        allowed = allowed + dtype.unit_roundoff * magnitude
+    return np.where(np.isfinite(allowed), allowed, 0.0)
+
+
+def _reference(
+    name: str, dtype: DType, values: Array, allowed: Array | None, sums: DType
+) -> Reference:
+    return Reference(name, dtype, cast(values, dtype), values, allowed, sums)
 
 
 def _integral(array: Array) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -143,6 +144,33 @@ def named(text: str) -> Case:
     if separator:
         return find(cases.load([Path(path)]), name)
     return find(cases.load([content.root("cases")]), text)
+
+
+def argument(case: Case) -> str:
+    """What `named` finds a case by: its id, with its file where that is not one of the suite's."""
+    if _own(case):
+        return case.id
+    return f"{content.display(case.file)}::{case.fields.id}"
+
+
+def names(everything: Sequence[Case]) -> dict[str, str]:
+    """As `argument`, for every case by id; of the suite's own the end of the id suffices."""
+    own = {case.id for case in everything if _own(case)}
+    ends = Counter(end for name in own for end in _ends(name))
+    return {
+        case.id: next((end for end in _ends(case.id) if ends[end] == 1), argument(case))
+        for case in everything
+    }
+
+
+def _own(case: Case) -> bool:
+    return content.root("cases").resolve() in case.file.resolve().parents
+
+
+def _ends(name: str) -> list[str]:
+    """The ends of an id that begin at a slash, the shortest first."""
+    parts = name.split("/")
+    return ["/".join(parts[at:]) for at in range(len(parts) - 1, -1, -1)]
 
 
 def find(everything: Sequence[Case], name: str) -> Case:

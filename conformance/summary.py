@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from conformance import describe
 from conformance.discovery import Target
-from conformance.known import Known
+from conformance.grouping import Entries, Group, grouped, repro_command
 from conformance.records import BackendInfo, Record
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -36,8 +36,8 @@ STYLES = {
     "not run": "magenta",
 }
 ALWAYS = ("pass", "known", "wrong", "rejected", "crash")
-WEIGHTS = ("bug", "numerical", "by-design", "unsupported", "")
-LINES = 200
+LINES = 40
+ROOM = 70
 
 
 def table(records: Iterable[Record]) -> Table:
@@ -75,28 +75,34 @@ def table(records: Iterable[Record]) -> Table:
     return result
 
 
-def known_table(records: Iterable[Record], entries: Mapping[tuple[str, str], Known]) -> Table:
-    """The known discrepancies that were met, the gravest first, each with an example."""
-    groups: dict[tuple[str, str], list[Record]] = defaultdict(list)
-    passing = set()
-    for record in records:
-        if record.outcome == "known" and record.known:
-            groups[record.backend, record.known].append(record)
-        if record.form == "emulated" and record.outcome == "pass":
-            passing.add((record.case, record.target))
-    kinds = {name: entries[name].entry.kind if name in entries else "" for name in groups}
+def causes(groups: Sequence[Group], command: Callable[[Group], str], width: int) -> Table:
+    """Discrepancies by cause, one line each, with the command that writes a repro.
+
+    Where the line would be too narrow for both, the command stands below.
+    """
+    commands = [command(group) for group in groups]
+    beside = width - max(map(len, commands), default=0) >= ROOM
     result = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    for title in ("backend", "known discrepancy", "kind"):
-        result.add_column(title, no_wrap=True)
-    result.add_column("met", justify="right", no_wrap=True)
-    result.add_column("for example", no_wrap=True, overflow="ellipsis", ratio=1)
-    for backend, name in sorted(groups, key=lambda name: (WEIGHTS.index(kinds[name]), name)):
-        group = groups[backend, name]
-        example = group[0]
-        recipe = "; the recipe passes" if (example.case, example.target) in passing else ""
-        what = Text(f"{describe.outcome(example)}{recipe}")
-        what.append(f"  {example.case} on {example.api}", style="dim")
-        result.add_row(backend, name, kinds[backend, name], f"{len(group)} ×", what)
+    result.add_column("kind", no_wrap=True)
+    for title in ("targets", "cases"):
+        result.add_column(title, justify="right", no_wrap=True)
+    result.add_column("cause, for example", no_wrap=True, overflow="ellipsis", ratio=1)
+    if beside:
+        result.add_column("to reproduce it", no_wrap=True)
+    for group, words in zip(groups, commands):
+        style = STYLES["wrong" if group.unexpected else "known"]
+        what = Text(group.cause, style="bold")
+        if group.sentence not in group.cause:
+            what.append(f"  {group.sentence}", style="not bold dim")
+        numbers = str(group.targets), str(group.cases)
+        result.add_row(
+            Text(group.kind or "new", style=style),
+            *numbers,
+            what,
+            *([Text(words)] if beside else []),
+        )
+        if not beside:
+            result.add_row("", "", "", Text(f"  {words}", overflow="fold", no_wrap=False))
     return result
 
 
@@ -104,25 +110,33 @@ def show(
     console: Console,
     records: Sequence[Record],
     backends: Sequence[BackendInfo],
-    entries: Mapping[tuple[str, str], Known],
+    entries: Entries,
     stale: Sequence[str] = (),
+    command: Callable[[Group], str] = repro_command,
 ) -> None:
-    """Print the summary of a run."""
-    known = known_table(records, entries)
-    if known.row_count:
-        console.print()
-        console.print(known)
+    """Print the summary of a run; ``command`` says how to reproduce a group's example."""
+    unexpected = [record for record in records if record.unexpected]
+    groups = grouped(records, entries)
+    known = [group for group in groups if not group.unexpected]
+    if known:
+        title = f"{describe.plural(len(known), 'known discrepancy')}, by cause:"
+        console.print(f"\n[bold]{title}[/bold]")
+        console.print(causes(known, command, console.width))
     console.print()
     console.print(table(records))
     _missing(console, records, backends)
-    unexpected = [record for record in records if record.unexpected]
     total = len(unexpected) + len(stale)
     console.print()
     if not total:
         ran = sum(1 for record in records if record.outcome != "not-run")
         console.print(f"[green]{describe.plural(ran, 'outcome')}, all as expected[/green]")
         return
-    console.print(f"[bold red]{total:,} unexpected[/bold red]")
+    new = [group for group in groups if group.unexpected]
+    told = f"{total:,} unexpected, {describe.plural(len(new), 'cause')}:"
+    console.print(f"[bold red]{told}[/bold red]")
+    if new:
+        console.print(causes(new, command, console.width))
+        console.print()
     for record in unexpected[:LINES]:
         _line(console, describe.line(record))
     if len(unexpected) > LINES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,10 +57,12 @@ def test_show_prints_the_code_of_every_framework(conformance: Command) -> None:
     assert done.returncode == 0, done.stderr
     for part in (
         "padding (0, 1)",
+        "height      8           0          0       3       3       2  "
+        "⌊(8 + 0 + 0 − 3) / 3⌋ + 1 = ⌊5 / 3⌋ + 1 = 2",
         "F.conv2d(x, w, stride=(3, 4), padding=(0, 1))",
-        "keras.layers (native): unsupported",
-        "keras.layers (spelled)",
+        "keras.layers: recipe",
         "ZeroPadding2D",
+        "obvious spelling: padding 'valid' instead of (0, 1) → output [2, 1] instead of [2, 2]",
         "lax.conv_general_dilated",
     ):
         assert part in done.stdout
@@ -118,6 +121,32 @@ def test_a_stale_entry_and_one_that_fails_differently_are_unexpected(
     assert (by_api["raises"].outcome, by_api["raises"].known) == ("rejected", "other")
     assert "fails differently than entry other" in by_api["raises"].note
     assert (by_api["exit"].outcome, by_api["exit"].raw) == ("known", "crash")
+
+
+def test_an_entry_may_name_the_cause(conformance: Command, tmp_path: Path) -> None:
+    backend = tmp_path / "planted"
+    shutil.copytree(HERE / "backends" / "planted", backend)
+    (backend / "known.yaml").write_text(
+        "- {id: met, api: planted.padding-dropped, kind: bug, why: It loses the padding.,\n"
+        "   expect: {outcome: wrong-shape, because: padding-dropped}, evidence: none}\n"
+        "- {id: other, api: planted.kernel-flipped, kind: bug, why: It is thought to pad.,\n"
+        "   expect: {outcome: wrong-value, because: [padding-dropped]}, evidence: none}\n"
+    )
+    file = tmp_path / "one.yaml"
+    file.write_text(
+        "op: conv\ncases:\n  - {id: one, input: {shape: [1, 2, 7, 6]},"
+        " kernel: {shape: [3, 2, 3, 2]}, padding: 1, vjp: false}\n"
+    )
+    arguments = ["run", file, "--backend-dir", backend, "--backend", "planted", "--out", tmp_path]
+    done = conformance(*arguments, "-k", "padding-dropped or kernel-flipped")
+    assert done.returncode == 1, done.stdout
+    records = results.read(tmp_path / "results.jsonl").records
+    by_api = {record.api.removeprefix("planted."): record for record in records}
+    assert by_api["padding-dropped"].outcome == "known"
+    assert by_api["kernel-flipped"].outcome == "wrong-value"
+    assert by_api["kernel-flipped"].note.endswith("padding-dropped, not kernel-flipped")
+    assert "kernel-flipped  the kernel flipped" in done.stdout
+    assert f"conformance repro {file}::one --target planted.kernel-flipped" in done.stdout
 
 
 def pytest_of(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -20,13 +20,13 @@ from tests.strategies import integer_cotangent, integer_data, real_data, request
 def exact(values: object, dtype: str = "float32") -> Reference:
     kind = DTYPES[dtype]
     raw = np.array(values, np.float64 if kind.floating else np.int64)
-    return Reference("y", kind, cast(raw, kind), raw, None)
+    return Reference("y", kind, cast(raw, kind), raw, None, kind)
 
 
 def near(values: object, allowed: float, dtype: str = "float32") -> Reference:
     reference = exact(values, dtype)
     bound = np.full(reference.exact.shape, allowed)
-    return Reference("y", reference.dtype, reference.values, reference.exact, bound)
+    return Reference("y", reference.dtype, reference.values, reference.exact, bound, reference.sums)
 
 
 def float32(values: object) -> Array:

@@ -139,7 +139,7 @@ def test_a_header_cut_short_is_no_results_file(path: Path) -> None:
         (3, "[]"),
         (3, ""),
         (1, '{"kind": "record"}'),
-        (1, '{"kind": "header", "version": 1}'),
+        (1, '{"kind": "header", "version": 2}'),
     ],
 )
 def test_the_corrupt_line_is_named(path: Path, line: int, text: str) -> None:

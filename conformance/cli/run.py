@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,19 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from conformance import content, describe, discovery, results, session, summary
+from conformance import (
+    cases,
+    commands,
+    content,
+    describe,
+    discovery,
+    grouping,
+    results,
+    selection,
+    session,
+    summary,
+)
+from conformance.cases import Case
 from conformance.cli.group import (
     BACKENDS,
     INTERRUPTED,
@@ -23,6 +35,8 @@ from conformance.cli.group import (
     main,
     with_options,
 )
+from conformance.discovery import Backend
+from conformance.grouping import Group
 from conformance.records import Record
 from conformance.session import Finished, Options
 from conformance.supervisor import Limits
@@ -82,9 +96,28 @@ def run(require_backends: bool, time_limit: float, memory_limit: int, **options:
             err=True,
         )
         sys.exit(INTERRUPTED)
-    summary.show(console, data.records, data.header.backends, entries, finished.stale)
+    command = _repro(prepared.backends, prepared.selection.corpus, options["pythons"])
+    summary.show(console, data.records, data.header.backends, entries, finished.stale, command)
     console.print(f"results: {content.display(finished.path)}", highlight=False)
     sys.exit(_status(data.records, finished.stale, require_backends))
+
+
+def _repro(
+    backends: Sequence[Backend], corpus: Sequence[Case], pythons: Mapping[str, str]
+) -> Callable[[Group], str]:
+    """How to reproduce a group's example, with what this run was told of cases and backends."""
+    names = selection.names(corpus)
+    found = {backend.name: backend for backend in backends}
+
+    def command(group: Group) -> str:
+        backend = found.get(group.example.backend)
+        target = str if backend is None else backend.short
+        words = [grouping.repro_command(group, lambda case: names.get(case, case), target)]
+        if backend is not None:
+            words += commands.backend_options(backend, pythons.get(backend.name))
+        return " ".join(words)
+
+    return command
 
 
 def _run_with_progress(console: Console, prepared: session.Session) -> Finished:
@@ -142,7 +175,9 @@ def merge(files: tuple[Path, ...], out: Path) -> None:
     target = out / results.NAME
     results.write(target, merged)
     console = console_for_tables()
-    summary.show(console, merged.records, merged.header.backends, session.entries(found))
+    command = _repro(found, cases.load([content.root("cases")]), {})
+    entries = session.entries(found)
+    summary.show(console, merged.records, merged.header.backends, entries, command=command)
     console.print(f"results: {content.display(target)}", highlight=False)
     if not merged.complete:
         click.echo("some of these runs were interrupted; finish them with --resume", err=True)

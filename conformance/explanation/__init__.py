@@ -29,6 +29,7 @@ from conformance.request import Request, input_shapes
 __all__ = ["CAUSES", "Cause", "Edit", "Explanation", "Question", "explain", "explained", "search"]
 
 UNEXPLAINED = "unexplained"
+RETYPED: Cause = "result-dtype"
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def explain(
     cotangent: Array | None = None,
     array: str = "y",
     dtype: str | None = None,
+    accumulation: str | None = None,
 ) -> Explanation | None:
     """Explain a result that is not what the request means; None where it is right.
 
@@ -76,6 +78,7 @@ def explain(
         cotangent: The output's cotangent, needed for gradients.
         array: Which array was observed: ``y``, or ``x``, ``w``, ``b`` for the gradient of an input.
         dtype: The observed array's dtype where the array only carries it (bfloat16).
+        accumulation: The dtype that sums are to be carried in, the request's own by default.
 
     Raises:
         ValueError: the arrays do not fit the request, or a gradient has no cotangent.
@@ -83,7 +86,7 @@ def explain(
     arrays = tuple(np.asarray(each) for each in inputs)
     _check(request, arrays, cotangent, array)
     dy = None if cotangent is None else np.asarray(cotangent)
-    answer = reference.expect(request, arrays, dy)
+    answer = reference.expect(request, arrays, dy, accumulation)
     wanted = {"y": answer.output, **{g.name: g for g in answer.gradients or ()}}[array]
     observed = np.asarray(observed)
     name = dtype or _dtype_name(observed, request)
@@ -96,20 +99,16 @@ def explain(
 
 def explained(question: Question, found: Sequence[Edits]) -> Explanation:
     """The explanation that a search's findings make."""
-    if found:
-        first, *rest = found
-        causes = sorted({edit.cause for edit in first})
-        others = tuple(sentence(question, edits) for edits in rest)
-        return Explanation(
-            "+".join(causes), sentence(question, first), tuple(e.to_json() for e in first), others
-        )
-    kind, told = remarks(question)
-    if kind == "dtype":
-        wanted = question.reference.dtype.name
-        told = f"{told}, in {question.dtype} instead of {wanted}"
-        edit = {"cause": "result-dtype", "dtype": question.dtype}
-        return Explanation("result-dtype", told, (edit,))
-    return Explanation(f"{UNEXPLAINED}: {kind}", told)
+    if not found:
+        kind, told = remarks(question)
+        return Explanation(f"{UNEXPLAINED}: {kind}", told)
+    first, *rest = found
+    causes = sorted({edit.cause for edit in first} | ({RETYPED} if question.mistyped else set()))
+    edits = [edit.to_json() for edit in first]
+    if question.mistyped:
+        edits.append({"cause": RETYPED, "dtype": question.dtype})
+    others = tuple(sentence(question, other) for other in rest)
+    return Explanation("+".join(causes), sentence(question, first), tuple(edits), others)
 
 
 def sentence(question: Question, edits: Edits) -> str:
@@ -118,16 +117,19 @@ def sentence(question: Question, edits: Edits) -> str:
     if question.name != "y":
         subject = f"the {words.ARRAYS[question.name]} "
     ahead = "equals that of" if subject else "equals"
-    said = " and ".join(edit.said for edit in edits)
+    said = [edit.said for edit in edits]
+    if question.mistyped:
+        said.append(f"a result in {question.dtype} instead of {question.reference.dtype.name}")
+    text = f"{subject}{ahead} the request with {' and '.join(said)}"
     meanings = "; ".join(edit.meaning for edit in edits if edit.meaning)
-    return f"{subject}{ahead} the request with {said}" + (f": {meanings}" if meanings else "")
+    return f"{text}: {meanings}" if meanings else text
 
 
 def accidental(question: Question, found: Sequence[Edits]) -> bool:
     """Whether other data should be asked before the findings are believed."""
     if not found:
         return False
-    return len(found) > 1 or len(found[0]) > 1 or not informative(question)
+    return bool(found[0]) and (len(found) > 1 or len(found[0]) > 1 or not informative(question))
 
 
 def _dtype_name(observed: Array, request: Request) -> str:

@@ -24,7 +24,7 @@ from conformance.request import Conv, ConvTranspose, Padding, PaddingMode, Pool,
 
 Map = Callable[[Array], Array]
 EXPLICIT_ELEMENTS = 2**22
-SPECIAL = ("starts", "ceil", "divisor", "fill", "skip", "nan", "ties", "nan-gradient", "sums")
+SPECIAL = ("starts", "ceil", "divisor", "fill", "skip", "nan", "ties", "nan-gradient")
 
 
 class Inapplicable(ValueError):
@@ -161,11 +161,7 @@ class _Computation:
             fill = windows.lowest_finite(request) if low else windows.lowest(request)
             return windows.maximum(request, slide, x, fill, self.meaning.any("nan"))
         w = self.arrays[1]
-        sums = self.meaning.get("sums")
-        if sums is not None:
-            y = windows.summed_in_order(request, slide, x, w, rounding.rounder(sums))
-        else:
-            y = windows.correlate(request, slide, x, w, self.meaning.any("skip"))
+        y = windows.correlate(request, slide, x, w, self.meaning.any("skip"))
         return y + self.arrays[2].reshape(-1, *(1,) * request.rank) if request.bias else y
 
     def _special_vjp(self, cotangent: Array) -> tuple[Array, ...]:

@@ -20,8 +20,6 @@ def remarks(question: Question) -> tuple[str, str]:
     if observed.shape != expected.shape:
         return "shape", f"no edit of the request gives this; {_shapes(question)}"
     wrong = ~right(question.reference, observed)
-    if question.dtype != question.reference.dtype.name and not wrong.any():
-        return "dtype", "the values are right"
     kind, where = _region(question, wrong)
     told = [part for part in (where, _magnitude(question, wrong)) if part]
     return kind, f"no edit of the request gives this; {'; '.join(told)}"

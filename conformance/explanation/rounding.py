@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from conformance.dtypes import DTYPES, Array, DType, cast
@@ -21,11 +19,6 @@ def rounded(values: Array, precision: str) -> Array:
     near = (bits + half) & np.uint32(0xFFFFFFFF << TF32_BITS & 0xFFFFFFFF)
     finite = np.isfinite(bits.view(np.float32))
     return np.where(finite, near.view(np.float32), bits.view(np.float32)).astype(np.float64)
-
-
-def rounder(precision: str) -> Callable[[Array], Array]:
-    """`rounded` to one format."""
-    return lambda values: rounded(values, precision)
 
 
 def flushed(values: Array, dtype: DType) -> Array:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from conformance import data
-from conformance.compare import compare
+from conformance.compare import compare, right
 from conformance.dtypes import DTYPES, Array, DType
 from conformance.explanation import evaluation
-from conformance.explanation.edits import Edit, Meaning, applied
+from conformance.explanation.edits import Change, Edit, Meaning, applied
 from conformance.explanation.evaluation import Data, Inapplicable
 from conformance.explanation.option_edits import pooling_edits, stride_edits
 from conformance.explanation.padding_edits import fill_edits, padding_edits
@@ -29,8 +29,8 @@ from conformance.explanation.tensor_edits import (
     number_edits,
     tie_edits,
 )
-from conformance.reference import SAFETY, Reference
-from conformance.request import Pool, Request
+from conformance.reference import Reference, allowed_error
+from conformance.request import Pool, Request, input_shapes
 
 EVALUATIONS = 1500
 WORK = 2**31
@@ -38,6 +38,13 @@ LEAST_WORK = 2**16
 LEAST_EVALUATIONS = 24
 LOOSE = 8.0
 ALONE = {"all-zero"}
+
+STORAGE_SUMS = Edit(
+    "accumulates-in-storage-dtype",
+    (Change("sums", "storage"),),
+    "sums carried in the request's own dtype",
+    "within the error bound of such sums, beyond that of wider ones",
+)
 
 Edits = tuple[Edit, ...]
 
@@ -65,6 +72,51 @@ class Question:
     def own_dtype(self) -> DType:
         """The observed dtype, that of the request where the suite has no such."""
         return DTYPES.get(self.dtype, self.reference.dtype)
+
+    @property
+    def mistyped(self) -> bool:
+        """Whether the observed array has another dtype than the expected one."""
+        return self.dtype != self.reference.dtype.name
+
+    @property
+    def right(self) -> bool:
+        """Whether the values are right, whatever their dtype."""
+        if self.observed.shape != self.reference.values.shape:
+            return False
+        return bool(right(self.reference, self.observed).all())
+
+    @cached_property
+    def others(self) -> tuple[Data, Data]:
+        """Other data of the request: telling ones, and the given ones in another order.
+
+        The former keep special values where they are, the latter keep ties.
+        """
+        request, cotangent = self.request, self.data.cotangent
+        shapes = input_shapes(request)
+        telling = [data.telling(request, name, shape) for name, shape in shapes.items()]
+        for new, old in zip(telling, self.data.arrays):
+            if old.dtype.kind == "f":
+                usual = np.isfinite(old) & (np.abs(old) >= np.finfo(old.dtype).smallest_normal)
+                np.copyto(new, old, where=~(usual | (old == 0)), casting="same_kind")
+        dy = None if cotangent is None else data.telling(request, "y", cotangent.shape)
+        turned = tuple(np.flip(array) for array in self.data.arrays)
+        return Data(tuple(telling), dy), Data(turned, None if dy is None else np.flip(dy))
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether the inputs hold no NaN and no infinity."""
+        floating = [array for array in self.data.arrays if array.dtype.kind == "f"]
+        return all(bool(np.isfinite(array).all()) for array in floating)
+
+    @cached_property
+    def subnormal(self) -> bool:
+        """Whether inputs or the expected result hold subnormal numbers."""
+        arrays = (*self.data.arrays, self.reference.values)
+        return any(
+            bool(((array != 0) & (np.abs(array) < np.finfo(array.dtype).smallest_normal)).any())
+            for array in arrays
+            if array.dtype.kind == "f"
+        )
 
     @cached_property
     def terms(self) -> int:
@@ -97,26 +149,22 @@ class Question:
         """A cheap test that fails for nearly all that do not fit."""
         if self.reference.allowed is None:
             return True
+        sums, dtype = self._sums(meaning), self.own_dtype
+        base = self.reference.sums.unit_roundoff or 1.0
         scale = LOOSE * float(np.max(self.reference.allowed, initial=0.0))
-        if meaning.get("outputs") == "float32":
-            scale *= DTYPES["float32"].unit_roundoff / self.reference.dtype.unit_roundoff
+        scale *= max(sums.unit_roundoff / base, 1.0)
         with np.errstate(invalid="ignore"):
             apart = np.abs(self.observed.astype(np.float64) - values)
-        return not bool(
-            (apart > scale + LOOSE * self.own_dtype.unit_roundoff * np.abs(values)).any()
-        )
+            rounding = max(sums.unit_roundoff, dtype.unit_roundoff) * np.abs(values)
+        return not bool((apart > scale + LOOSE * rounding).any())
 
     def _equal(self, meaning: Meaning, values: Array) -> bool:
         dtype = self.own_dtype
         cast = evaluation.finish(values, dtype.name)
         allowed = None
         if dtype.floating and self._inexact(meaning):
-            among = self.data.magnitudes(self.request)
-            magnitude = np.abs(evaluation.evaluate(meaning, among, self.name))
-            tiny = float(np.finfo(dtype.carrier).smallest_subnormal)
-            allowed = SAFETY * (self.terms + 1) * (self._roundoff(meaning) * magnitude + tiny)
-            allowed = np.where(np.isfinite(allowed), allowed, 0.0)
-        candidate = Reference(self.name, dtype, cast, values, allowed)
+            allowed = self._allowed(meaning, self._sums(meaning))
+        candidate = Reference(self.name, dtype, cast, values, allowed, self.reference.sums)
         return compare(candidate, self.observed, dtype.name).outcome == "pass"
 
     def _inexact(self, meaning: Meaning) -> bool:
@@ -125,10 +173,27 @@ class Question:
             return False
         return self.reference.allowed is not None or meaning.any("divisor", "ties")
 
-    def _roundoff(self, meaning: Meaning) -> float:
+    def _sums(self, meaning: Meaning) -> DType:
+        """The dtype that the meaning carries sums in."""
         if meaning.get("outputs") == "float32":
-            return DTYPES["float32"].unit_roundoff
-        return max(self.own_dtype.unit_roundoff, self.reference.dtype.unit_roundoff)
+            return DTYPES["float32"]
+        sums = self.reference.sums
+        return sums if sums.precision > self.own_dtype.precision else self.own_dtype
+
+    def _allowed(self, meaning: Meaning, sums: DType) -> Array:
+        among = self.data.magnitudes(self.request)
+        magnitude = np.abs(evaluation.evaluate(meaning, among, self.name))
+        return allowed_error(self.own_dtype, sums, self.terms + 1, magnitude)
+
+    def loosely_right(self) -> bool:
+        """Whether sums carried in the request's own dtype, and only these, explain the error."""
+        dtype = self.reference.dtype
+        if self.mistyped or self.reference.sums is dtype or not dtype.floating:
+            return False
+        if self.observed.shape != self.reference.values.shape:
+            return False
+        allowed = self._allowed(Meaning(self.request), dtype)
+        return bool(right(replace(self.reference, allowed=allowed), self.observed).all())
 
 
 def neighbourhood(request: Request, name: str) -> list[Edit]:
@@ -159,21 +224,62 @@ def neighbourhood(request: Request, name: str) -> list[Edit]:
 def search(question: Question, among: Sequence[Edits] | None = None) -> list[Edits]:
     """The smallest sets of edits that reproduce what was observed, the likeliest first.
 
-    ``among`` restricts the search to candidates that an earlier one found.
+    ``among`` restricts the search to candidates that an earlier one found. No edits at all is an
+    explanation where nothing but the dtype is wrong.
     """
     if among is not None:
         return [edits for edits in among if _fits(question, edits)]
-    singles = neighbourhood(question.request, question.name)
+    if question.mistyped and (question.right or question.fits(Meaning(question.request))):
+        return [()]
+    singles = [
+        edit for edit in neighbourhood(question.request, question.name) if not _idle(question, edit)
+    ]
     found: list[Edits] = [
         (edit,) for edit in singles[: question.budget] if _fits(question, (edit,))
     ]
     if found:
-        return found
+        return _distinct(question, found)
+    if question.loosely_right():
+        return [(STORAGE_SUMS,)]
     left = question.budget - len(singles)
     for pair in itertools.islice(_pairs(question, singles), max(left, 0)):
         if question.fits(pair[1]):
             return [pair[0]]
     return []
+
+
+def _distinct(question: Question, found: Sequence[Edits]) -> list[Edits]:
+    """Of edits that mean the same on other data, too, the likeliest.
+
+    The padding that was dropped and the result that was cropped by as much, say, are one thing.
+    """
+    chosen: list[Edits] = []
+    seen: list[list[Array]] = []
+    for edits in found if len(found) > 1 else ():
+        results = [_result(question, edits, other) for other in question.others]
+        if not any(all(map(_same, results, held)) for held in seen):
+            seen.append(results)
+            chosen.append(edits)
+    return chosen or list(found)
+
+
+def _result(question: Question, edits: Edits, other: Data) -> Array:
+    try:
+        return evaluation.evaluate(applied(question.request, edits), other, question.name)
+    except (Inapplicable, ValueError):
+        return np.empty(0)
+
+
+def _same(one: Array, other: Array) -> bool:
+    return one.shape == other.shape and bool(np.array_equal(one, other, equal_nan=True))
+
+
+def _idle(question: Question, edit: Edit) -> bool:
+    """Whether the edit speaks of values that the data do not have."""
+    parts = {change.part for change in edit.changes}
+    if parts & {"nan", "skip", "nan-gradient"}:
+        return question.finite
+    return "subnormals" in parts and not question.subnormal
 
 
 def _fits(question: Question, edits: Edits) -> bool:

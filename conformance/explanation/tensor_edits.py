@@ -32,7 +32,7 @@ def kernel_edits(request: Request) -> Iterator[Edit]:
     if rank > 1 and max(request.window) > 1:
         yield Edit("kernel-transposed", (Change("kernel-order", _reversed(rank)),),
                    "the kernel transposed", "its spatial axes were exchanged", 1.1)  # fmt: skip
-    if max(request.kernel_shape[:2]) > 1:
+    if min(request.kernel_shape[0] // request.groups, request.kernel_shape[1]) > 1:
         yield Edit("kernel-channels-swapped", (Change("kernel-channels", "swapped"),),
                    "the kernel's input and output channels exchanged", "", 1.1)  # fmt: skip
     if request.groups > 1:
@@ -111,9 +111,6 @@ def number_edits(request: Request, name: str) -> Iterator[Edit]:
     dtype = DTYPES[request.dtype]
     if dtype.floating:
         yield from _precision_edits(dtype)
-        if isinstance(request, Conv) and name == "y" and dtype.precision < 53:
-            yield Edit("accumulates-in-storage-dtype", (Change("sums", dtype.name),),
-                       f"every partial sum rounded to {dtype.name}", "", 1.6)  # fmt: skip
         for what in ("inputs", "outputs", "all"):
             where = "" if what == "all" else f" in its {what}"
             yield Edit("subnormals-flushed", (Change("subnormals", what),),

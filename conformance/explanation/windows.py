@@ -126,23 +126,6 @@ def correlate_vjp(
     return dx, dw.reshape(w.shape)
 
 
-def summed_in_order(request: Conv, slide: Windows, x: Array, w: Array, dtype: Any) -> Array:
-    """Convolution without bias, each product and each partial sum rounded to ``dtype``.
-
-    Channels go slowest, window elements fastest. ``dtype`` maps float64 to rounded float64.
-    """
-    n, groups, elements = x.shape[0], request.groups, slide.index.shape[1]
-    values = slide.values(x, 0).reshape(n, groups, -1, *slide.index.shape)
-    kernel = w.reshape(groups, w.shape[0] // groups, -1, elements)
-    total = np.zeros((n, groups, kernel.shape[1], slide.index.shape[0]))
-    for channel in range(kernel.shape[2]):
-        for at in range(elements):
-            factor = kernel[None, :, :, channel, at, None]
-            product = dtype(values[:, :, None, channel, :, at] * factor)
-            total = dtype(total + product)
-    return total.reshape(n, w.shape[0], *slide.positions)
-
-
 def maximum(request: Pool, slide: Windows, x: Array, fill: float, ignore_nan: bool) -> Array:
     """Maximum of each window; ``fill`` stands for the padding."""
     values = slide.values(x, fill)
