@@ -16,7 +16,8 @@ from conformance.compare import compare
 from conformance.explanation import explained
 from conformance.explanation.edits import applied
 from conformance.explanation.evaluation import Data, Inapplicable, evaluate, finish
-from conformance.explanation.search import Edits, Question, neighbourhood, search
+from conformance.explanation.question import Question
+from conformance.explanation.search import Edits, neighbourhood, search
 from conformance.reference import Reference, expected
 from conformance.request import Request
 

@@ -22,7 +22,8 @@ from conformance.dtypes import Array
 from conformance.explanation import Explanation, accidental, explained
 from conformance.explanation.edits import Meaning
 from conformance.explanation.evaluation import Data
-from conformance.explanation.search import Edits, Question, search
+from conformance.explanation.question import Question
+from conformance.explanation.search import Edits, search
 from conformance.records import Failed
 from conformance.reference import Expected, Reference, expect
 from conformance.request import Request, input_shapes

@@ -116,6 +116,23 @@ def test_what_nothing_explains_is_described(change: Any, part: str) -> None:
     assert part in told.sentence
 
 
+@pytest.mark.parametrize("dtype", ["uint32", "bool", "complex64", "float8_e4m3fn"])
+def test_a_dtype_that_the_suite_lacks(dtype: str) -> None:
+    request = make_request("max_pool", (1, 1, 9), window=2, stride=1, dtype="float16")
+    x = np.arange(9).reshape(1, 1, 9).astype("f2")
+    carrier = "f4" if dtype.startswith("float8") else dtype
+    right = given(request, x, dtype="float16").astype(carrier)
+    told = asked(right, request, x, dtype=dtype)
+    assert told.key == ("unexplained: some" if dtype == "bool" else "result-dtype")
+    assert dtype in str(told) or dtype == "bool"
+    assert asked(np.flip(right, 2), request, x, dtype=dtype).key.startswith("unexplained")
+
+
+def test_a_result_of_nothing_but_nan_has_no_name() -> None:
+    request = conv(padding=1)
+    assert asked(np.full_like(given(request, X, W), np.nan), request, X, W).edits == ()
+
+
 def test_bfloat16_travels_as_float32() -> None:
     x, w = integers(1, 2, 8, 7) / 4, integers(3, 2, 3, 3, seed=1) / 4
     request = conv(padding=1, dtype="bfloat16")
@@ -165,3 +182,17 @@ def test_importing_the_package_is_cheap() -> None:
     code = "import sys, conformance; print('pydantic' in sys.modules, 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_a_large_request_is_explained_by_a_part_of_it() -> None:
+    rng = np.random.default_rng(0)
+    x, w = (rng.integers(-8, 8, shape).astype("f4") for shape in ((2, 16, 40, 40), (24, 16, 3, 3)))
+    right, wrong = (
+        make_request("conv", x.shape, kernel=w.shape, padding=pads, stride=2)
+        for pads in (1, [[1, 2], [1, 1]])
+    )
+    told = asked(given(wrong, x, w), right, x, w)
+    assert told.key == "padding-off-by-one"
+    flipped = asked(given(right, x, w[..., ::-1]), right, x, w)
+    assert (flipped.key, flipped.others) == ("kernel-flipped", ())
+    assert "along the width" in flipped.sentence

@@ -22,8 +22,9 @@ from conformance.dtypes import DTYPES, Array
 from conformance.explanation.causes import CAUSES, Cause
 from conformance.explanation.edits import Edit
 from conformance.explanation.evaluation import Data
+from conformance.explanation.question import Question
 from conformance.explanation.remarks import remarks
-from conformance.explanation.search import Edits, Question, informative, search
+from conformance.explanation.search import Edits, search
 from conformance.request import Request, input_shapes
 
 __all__ = ["CAUSES", "Cause", "Edit", "Explanation", "Question", "explain", "explained", "search"]
@@ -129,7 +130,7 @@ def accidental(question: Question, found: Sequence[Edits]) -> bool:
     """Whether other data should be asked before the findings are believed."""
     if not found:
         return False
-    return bool(found[0]) and (len(found) > 1 or len(found[0]) > 1 or not informative(question))
+    return bool(found[0]) and (len(found) > 1 or len(found[0]) > 1 or not question.informative)
 
 
 def _dtype_name(observed: Array, request: Request) -> str:

@@ -20,6 +20,7 @@ Cause = Literal[
     "padding-is-same",
     "padding-symmetric",
     "padding-twice",
+    "padding-off-by-one",
     "negative-padding-ignored",
     "padding-of-the-dilated-input",
     "padded-with-zero",

@@ -29,7 +29,7 @@ def padding_edits(request: Request) -> Iterator[Edit]:
     if isinstance(request, ConvTranspose):
         yield from _transposed(request)
         if word != "same":
-            yield _transposed_same(request)
+            yield from _transposed_same(request)
     yield from _one_side(request)
     if rank > 1:
         yield _all(request, "padding-transposed", pairs[::-1],
@@ -45,6 +45,11 @@ def padding_edits(request: Request) -> Iterator[Edit]:
     yield from _splits(request)
     twice = tuple((2 * low, 2 * high) for low, high in pairs)
     yield from _axiswise(request, "padding-twice", twice, "applied twice", 1.5)
+    for by, amount in ((1, "more"), (-1, "less")):
+        for low, high, where in ((0, by, " at the end"), (by, 0, " at the start"), (by, by, "")):
+            other = tuple((start + low, end + high) for start, end in pairs)
+            what = f"one {amount}{where}"
+            yield from _axiswise(request, "padding-off-by-one", other, what, 1.55)
 
 
 def fill_edits(request: Request) -> Iterator[Edit]:
@@ -120,13 +125,16 @@ def _transposed(request: ConvTranspose) -> Iterator[Edit]:
                f"{words.per_axis(extra)}", "", 1.0)  # fmt: skip
 
 
-def _transposed_same(request: ConvTranspose) -> Edit:
-    axes = zip(request.window, request.stride, request.dilation)
-    same = [geometry.transposed_same(*axis) for axis in axes]
-    changes = [Change("padding", pair, axis) for axis, (pair, _) in enumerate(same)]
-    changes += [Change("output_padding", extra, axis) for axis, (_, extra) in enumerate(same)]
-    said = f"padding 'same', which is {words.pairs([pair for pair, _ in same])}"
-    return Edit("padding-is-same", tuple(changes), said, "the padding was taken for 'same'", 1.1)
+def _transposed_same(request: ConvTranspose) -> Iterator[Edit]:
+    rank = request.rank
+    same = list(map(geometry.transposed_same, request.window, request.stride, request.dilation))
+    for axes in [range(rank), *([axis] for axis in range(rank) if rank > 1)]:
+        changes = [Change("padding", same[axis][0], axis) for axis in axes]
+        changes += [Change("output_padding", same[axis][1], axis) for axis in axes]
+        pairs = [same[a][0] if a in axes else p for a, p in enumerate(request.padding.pairs)]
+        said = f"padding {words.pairs(pairs)}, which is 'same',"
+        said += f" instead of {words.pairs(request.padding.pairs)}"
+        yield Edit("padding-is-same", tuple(changes), said, "", 1.1)
 
 
 def _one_side(request: Request) -> Iterator[Edit]:

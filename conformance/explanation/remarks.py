@@ -9,14 +9,14 @@ import numpy as np
 from conformance import words
 from conformance.compare import right, ulps
 from conformance.dtypes import Array
-from conformance.explanation.search import Question
+from conformance.explanation.question import Question
 
 FEW_ULPS = 64
 
 
 def remarks(question: Question) -> tuple[str, str]:
     """A word for grouping ("shape", "border", "a-channel", …) and a sentence."""
-    expected, observed = question.reference.values, question.observed
+    expected, observed = question.reference.values, question.values
     if observed.shape != expected.shape:
         return "shape", f"no edit of the request gives this; {_shapes(question)}"
     wrong = ~right(question.reference, observed)
@@ -99,7 +99,7 @@ def _periodic(spatial: Array, titles: Sequence[str]) -> str:
 
 
 def _magnitude(question: Question, wrong: Array) -> str:
-    expected, observed = question.reference.values, question.observed
+    expected, observed = question.reference.values, question.values
     return next(_sizes(question, expected[wrong], observed[wrong]), "")
 
 

@@ -9,7 +9,7 @@ from conformance.dtypes import DTYPES, DType
 from conformance.explanation.causes import Cause
 from conformance.explanation.edits import Change, Edit
 from conformance.explanation.rounding import PRECISIONS
-from conformance.request import Conv, Pool, Request
+from conformance.request import Conv, Pool, Request, input_shapes
 
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32")
 
@@ -92,18 +92,21 @@ def layout_edits(request: Request, name: str) -> Iterator[Edit]:
     yield Edit("result-layout", (Change("result-layout", "memory"),),
                "the result stored with its channels last",
                "its memory was not re-ordered", 1.4)  # fmt: skip
-    for axis in range(rank):
+    shape = request.output_shape if name == "y" else input_shapes(request)[name]
+    for axis, size in enumerate(shape[2:]):
+        if size < 2:
+            continue
         title = words.AXES[rank][axis]
         for side, value in (("first", (1, 0)), ("last", (0, 1)), ("first and last", (1, 1))):
             yield Edit("result-cropped", (Change("result-crop", value, axis),),
-                       f"the result without its {side} along the {title}", "", 1.5)  # fmt: skip
+                       f"the result without its {side} along the {title}", "", 1.7)  # fmt: skip
         for by in (1, -1):
             for how in ("zeros", "around"):
                 where = "towards the end" if by > 0 else "towards the start"
                 fill = "zeros follow" if how == "zeros" else "what falls out comes in again"
                 yield Edit("result-shifted", (Change("result-shift", (by, how), axis),),
                            f"the result shifted by one {where} along the {title}", fill,
-                           1.5)  # fmt: skip
+                           1.7)  # fmt: skip
 
 
 def number_edits(request: Request, name: str) -> Iterator[Edit]:
