@@ -110,7 +110,7 @@ Because = Annotated[
     Union[Options, Cause, Annotated[list[Cause], Field(min_length=1)]],
     Wanted(
         "options that differ, a cause such as 'padding-dropped', or a list of causes; "
-        "'conformance schema --known' names them"
+        "'conformance causes' lists them"
     ),
 ]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from conformance import results
+from conformance.explanation import CAUSES
 from tests.support import HERE, Command
 
 ROOT = HERE.parent
@@ -121,6 +122,14 @@ def test_a_stale_entry_and_one_that_fails_differently_are_unexpected(
     assert (by_api["raises"].outcome, by_api["raises"].known) == ("rejected", "other")
     assert "fails differently than entry other" in by_api["raises"].note
     assert (by_api["exit"].outcome, by_api["exit"].raw) == ("known", "crash")
+
+
+def test_causes_are_listed_with_their_meaning(conformance: Command) -> None:
+    done = conformance("causes")
+    assert done.returncode == 0
+    listed = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert tuple(listed) == CAUSES
+    assert all(listed.values())
 
 
 def test_an_entry_may_name_the_cause(conformance: Command, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from conformance.cli.group import (
     main,
     with_options,
 )
+from conformance.explanation.causes import MEANINGS
 
 
 @main.command("list")
@@ -72,6 +73,13 @@ def backends(
     console.print(table)
     for backend, problem in missing:
         console.print(f"{backend.name}: {problem}; {discovery.remedy(backend)}", highlight=False)
+
+
+@main.command()
+def causes() -> None:
+    """List the causes that explanations name and that known.yaml may expect."""
+    for name, meaning in MEANINGS.items():
+        click.echo(f"{name}\t{meaning}")
 
 
 @main.command("schema")

@@ -6,7 +6,8 @@ departure it is; the numbers (which axis, how much) are in the edits of an expla
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Mapping
+from typing import Literal
 
 Cause = Literal[
     "padding-dropped",
@@ -71,4 +72,67 @@ Cause = Literal[
     "unstable",
     "spelling",
 ]
-CAUSES: tuple[str, ...] = get_args(Cause)
+MEANINGS: Mapping[Cause, str] = {
+    "padding-dropped": "no padding, on all axes, on one, or at one end",
+    "padding-other-side": "the padding of the two ends of an axis exchanged",
+    "padding-transposed": "the paddings of the axes exchanged",
+    "same-lower": "'same' with the odd pixel at the start (ONNX SAME_LOWER)",
+    "same-upper": "'same' with the odd pixel at the end where the start was asked for",
+    "same-ignores-stride": "'same' computed as for stride 1",
+    "same-ignores-dilation": "'same' computed as for dilation 1",
+    "padding-split": "the same total of padding, parted between the ends in another way",
+    "padding-is-same": "explicit padding taken for 'same'",
+    "padding-symmetric": "both ends padded alike where they differ",
+    "padding-twice": "the padding applied twice",
+    "padding-off-by-one": "one more, or one less, at an end",
+    "negative-padding-ignored": "negative padding that does not crop",
+    "padding-of-the-dilated-input": "a transposed convolution's padding applied to its dilated input",
+    "padded-with-zero": "max pooling pads with zeros instead of minus infinity",
+    "padded-with-lowest": "max pooling pads with the lowest finite number instead of minus infinity",
+    "padding-mode": "another padding mode: zeros, replicate, reflect, circular",
+    "padding-skipped": "padding left out of the sums, so that 0 · inf is not NaN",
+    "kernel-flipped": "convolution instead of cross-correlation, or the reverse",
+    "kernel-transposed": "the kernel's spatial axes exchanged",
+    "kernel-channels-swapped": "the kernel's input and output channels exchanged",
+    "window-transposed": "the pooling window's axes exchanged",
+    "stride-ignored": "stride 1",
+    "stride-transposed": "the strides of the axes exchanged",
+    "stride-is-window": "pooling with the window as stride",
+    "dilation-ignored": "dilation 1",
+    "dilation-transposed": "the dilations of the axes exchanged",
+    "dilation-after-stride": "dilation applied after the stride, as a space-to-batch rewrite may",
+    "stride-dilation-swapped": "stride and dilation exchanged",
+    "groups-interleaved": "group i takes the channels i, i + g, … instead of a contiguous range",
+    "groups-ignored": "one group",
+    "depthwise-multiplier-order": "the multiplier outside of the channels",
+    "bias-dropped": "no bias",
+    "bias-twice": "the bias added twice",
+    "ceil-ignored": "floor instead of ceil mode",
+    "ceil-for-floor": "ceil mode instead of floor",
+    "ceil-keeps-windows-in-padding": "ceil mode with a last window that starts in the padding",
+    "padding-counted": "padding included in an average's count",
+    "padding-not-counted": "padding left out of an average's count",
+    "divisor-not-clipped": "an average divided by the whole window where it overhangs",
+    "output-padding-other-end": "output padding at the start",
+    "output-padding-dropped": "no output padding",
+    "result-shifted": "the right result, moved by one",
+    "result-cropped": "the right result without its first or last position",
+    "result-transposed": "the right result with its spatial axes exchanged",
+    "result-layout": "the right result in another memory layout",
+    "input-layout": "the input read in another memory layout",
+    "integer-wraps": "sums wrapped in a narrower integer dtype",
+    "integer-saturates": "sums clipped at the limits of an integer dtype",
+    "accumulates-in-storage-dtype": "sums carried in the request's dtype where a wider one is wanted",
+    "lower-precision": "inputs rounded to a narrower format, or everything computed in it",
+    "nan-ignored": "NaN left out",
+    "subnormals-flushed": "subnormal numbers taken for zero",
+    "ties-split": "a maximum's gradient split among equal elements",
+    "ties-to-all": "a maximum's gradient given to each of equal elements",
+    "ties-to-last": "a maximum's gradient given to the last of equal elements",
+    "nan-gets-no-gradient": "a maximum's gradient given to a number where there is NaN",
+    "result-dtype": "the result in another dtype",
+    "all-zero": "nothing but zeros",
+    "unstable": "another result in a second run on the same data",
+    "spelling": "right for what the case spells for this API, which is not the request",
+}
+CAUSES: tuple[Cause, ...] = tuple(MEANINGS)
