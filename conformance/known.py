@@ -27,6 +27,7 @@ from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.document import read_yaml
 from conformance.explanation.causes import Cause
+from conformance.explanation.windows import every_window
 from conformance.request import Conv, ConvTranspose, Op, Padding, PaddingMode, Pool
 from conformance.schema import DTypeName, Model, Name, Options, Shape, Wanted
 
@@ -96,6 +97,9 @@ class When(Model):
     window: Union[Numerics, None] = None
     ceil_mode: bool | None = None
     overhang: bool | None = Field(None, description="whether ceil mode adds a partial window")
+    window_in_padding: bool | None = Field(
+        None, description="whether ceil mode drops a last window that starts in the padding"
+    )
     count_include_pad: bool | None = None
     wide_padding: bool | None = Field(None, description="pooling padding over half of the window")
     empty: bool | None = Field(None, description="whether the output has no elements")
@@ -325,6 +329,9 @@ def facts(case: Case) -> Facts:
         "window": max(r.window),
         "ceil_mode": isinstance(r, Pool) and r.ceil_mode,
         "overhang": isinstance(r, Pool) and _overhang(r),
+        "window_in_padding": isinstance(r, Pool)
+        and r.ceil_mode
+        and every_window(r) != r.output_shape[2:],
         "count_include_pad": isinstance(r, Pool) and r.count_include_pad,
         "wide_padding": pool and any(2 * max(p) > k for p, k in zip(r.padding.pairs, r.window)),
         "empty": 0 in r.output_shape,
