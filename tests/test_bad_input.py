@@ -274,7 +274,7 @@ HEADER_LINE = json.dumps(records.header_json(HEADER)) + "\n"
         ("[]\n", ":1: is no header of a results file"),
         ('{"kind": "header"}\n', ":1: is no header of a results file"),
         ("[" * 100_000 + "\n", ":1: is no header of a results file"),
-        (HEADER_LINE.replace('"version": 1', '"version": 9'), "has version 9, this suite reads 1"),
+        (HEADER_LINE.replace('"version": 2', '"version": 9'), "has version 9, this suite reads 2"),
         (HEADER_LINE + "{}\n", ":2: is no record of a results file"),
         (HEADER_LINE + '{"kind": "record", "case": "a"}\n', ":2: is no record"),
         (HEADER_LINE + '{"kind": "end"}\n{"kind": "recor\n', ":3: is no record"),

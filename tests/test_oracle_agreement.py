@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage, signal
@@ -24,7 +24,7 @@ LOOPS = load_adapter(Path(__file__).resolve().parents[1] / "backends" / "numpy")
 DTYPE_NAMES = ("float64", "float32", "float16", "int64", "int32", "int8", "uint8")
 SEEDS = st.integers(0, 2**16)
 quick = settings(max_examples=80, deadline=None)
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 
 
 def by_loops(request: Request, arrays: tuple[Array, ...], cotangent: Array) -> Any:
