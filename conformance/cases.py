@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
+import yaml
 
 from conformance import content, misfits, resolve, schema
 from conformance.content import ContentError, Place
@@ -51,6 +53,44 @@ class Case:
             resolve.RequestError: the changed request has no meaning.
         """
         return resolve.request(self.fields, edit)
+
+
+def resolved(fields: schema.Case, name: str, file: Path, line: int) -> Case:
+    """The case that fields make.
+
+    Raises:
+        resolve.RequestError: they make no request; ``spelling/<API>/`` stands before the field of
+            a spelling.
+    """
+    request = resolve.request(fields)
+    inputs, cotangent = resolve.tensors(fields, request), resolve.cotangent(fields, request)
+    spellings = {}
+    for api, edit in fields.spelling.items():
+        try:
+            spellings[api] = resolve.request(fields, edit)
+        except resolve.RequestError as error:
+            field = f"spelling/{api}/{error.field}"
+            raise resolve.RequestError(field, error.message) from None
+    return Case(name, file, line, fields, request, inputs, cotangent, spellings)
+
+
+def written(case: Case) -> str:
+    """A case file that holds the case; what loads it gives the same request and data."""
+    fields = case.fields.model_dump(exclude_defaults=True, exclude_none=True)
+    fields["id"] = case.id.rpartition("/")[2]
+    first = [f"{name}: {_flow(fields.pop(name))}" for name in ("op", "source") if name in fields]
+    ordered = {"id": fields.pop("id"), **fields}
+    inner = [f"{name}: {_flow(value)}" for name, value in ordered.items()]
+    lines = [*first, "cases:", f"  - {inner[0]}", *(f"    {line}" for line in inner[1:])]
+    return "\n".join(lines) + "\n"
+
+
+def _flow(value: Any) -> str:
+    """A value as YAML on one line."""
+    text: str = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=math.inf
+    )
+    return text.strip().removesuffix("\n...")
 
 
 def load(paths: Iterable[Path], root: Path | None = None) -> list[Case]:
@@ -227,22 +267,12 @@ class _Draft:
         except pydantic.ValidationError as error:
             message, place = misfits.explain(error, self.values, schema.Case)
             raise self._error(message, place) from None
-        try:
-            request = resolve.request(fields)
-            inputs = resolve.tensors(fields, request)
-            cotangent = resolve.cotangent(fields, request)
-        except resolve.RequestError as error:
-            raise self._error(error.message, tuple(error.field.split("."))) from None
-        spellings = {}
-        for api, edit in fields.spelling.items():
-            try:
-                spellings[api] = resolve.request(fields, edit)
-            except resolve.RequestError as error:
-                place = ("spelling", api, *error.field.split("."))
-                raise self._error(error.message, place) from None
         line = self.document.line(("cases", self.index))
-        name = f"{self.prefix}/{fields.id}"
-        return Case(name, self.document.file, line, fields, request, inputs, cotangent, spellings)
+        try:
+            return resolved(fields, f"{self.prefix}/{fields.id}", self.document.file, line)
+        except resolve.RequestError as error:
+            *spelling, field = error.field.split("/")
+            raise self._error(error.message, (*spelling, *field.split("."))) from None
 
     def _error(self, message: str, place: Place) -> ContentError:
         """An error at the place in the file where the value at fault was written."""

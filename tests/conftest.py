@@ -13,7 +13,7 @@ import pytest
 
 from conformance import discovery
 from tests import profiles as _profiles  # noqa: F401 - sets the default profile
-from tests.support import HERE, Command
+from tests.support import HERE, NO_BROWSER, Command, browser
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -27,6 +27,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("backend"):
         found = discovery.interpreters(_backends())
         missing += [found[name].problem for name in marker.args if found[name].problem]
+    if any(item.iter_markers("browser")) and browser() is None:
+        missing.append(NO_BROWSER)
     if missing:
         if item.config.getoption("require_backends") or os.environ.get("CI"):
             pytest.fail("; ".join(missing))

@@ -68,3 +68,6 @@ def test_it_shows_code_without_the_framework(installed: Path, tmp_path: Path) ->
                    cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "F.conv2d" in done.stdout
+    page = command(installed / "conformance", "show", "uneven", "--format", "html", cwd=tmp_path)
+    assert page.returncode == 0, page.stderr
+    assert page.stdout.startswith("<!doctype html>")
