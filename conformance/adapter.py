@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool, Request
+from conformance.signatures import Table
 
 Form = Literal["native", "spelled", "emulated"]
 
@@ -81,10 +82,14 @@ EAGER = Mode("eager")
 
 
 class Api(ABC):
-    """One way that a user calls a framework, such as ``torch.nn.functional``."""
+    """One way that a user calls a framework, such as ``torch.nn.functional``.
+
+    ``calls`` are those of its functions that can be read: `lower`'s inverse.
+    """
 
     name: str
     layout: Layout = Layout()
+    calls: Table = Table()
 
     def lower(self, request: Request) -> Lowering:
         """The request in this API's words."""
@@ -126,6 +131,30 @@ class Info:
     build: Mapping[str, str]
     device: str
     threads: str
+
+
+@dataclass(frozen=True)
+class Driver:
+    """How a user runs a program outside of the suite: the text around it, for scripts.
+
+    ``tensor`` is the expression of a tensor made from a C-contiguous or transposed NumPy array,
+    ``array`` that of a NumPy array made from a tensor; ``{}`` stands for the operand, and bfloat16
+    values are float32 in NumPy. ``dtype`` is what a tensor's ``dtype`` equals where it is right.
+    ``run`` are the lines that set the output ``y`` from the tensors ``x``, ``w``, ``b`` and, where
+    the VJP is wanted, the gradients ``dx``, ``dw``, ``db`` that belong to the cotangent ``dy``.
+
+    ``imports`` and ``setup`` stand before the program, ``helpers`` (definitions) after it.
+    ``numpy`` is the name of NumPy where programs use ``np`` for something else.
+    """
+
+    imports: tuple[str, ...]
+    tensor: str
+    run: tuple[str, ...]
+    array: str
+    dtype: str
+    setup: tuple[str, ...] = ()
+    helpers: tuple[str, ...] = ()
+    numpy: str = "np"
 
 
 class Adapter(ABC):
@@ -180,6 +209,15 @@ class Adapter(ABC):
         ``cotangent``; without one, and where the consumer stops after the output, there are none.
         An error before the first yield is one of the forward pass, one after it of the VJP.
         """
+
+    def driver(
+        self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
+    ) -> Driver | None:
+        """What `tensor`, `run` and `array` do, as text; None where there are no scripts.
+
+        ``names`` are those of the program's inputs. The framework is not loaded.
+        """
+        return None
 
 
 def parameters(request: Request) -> tuple[str, ...]:

@@ -55,6 +55,8 @@ class TensorData:
                     raise DataError(f"{number:g} is no {dtype.name}", "arange")
             for end in (arange.start, last):
                 _check_range(end, dtype, "arange")
+            if not dtype.floating:
+                _check_range(arange.step, DTYPES["int64"], "arange")
         if spec.integers is not None:
             for end in filter(None, (spec.integers.low, spec.integers.high)):
                 _check_range(end, dtype, "integers")

@@ -13,8 +13,13 @@ CANONICAL = {"x": "NC*", "y": "NC*", "b": "O"}
 
 def to_api(name: str, array: Array, request: Request, layout: Layout) -> Array:
     """A fresh contiguous array in the API's order; ``name`` is x, w, b or y."""
-    canonical, own = _orders(name, request, layout)
-    return np.array(array.transpose(_axes(canonical, own, array.ndim)), order="C", copy=True)
+    moved = array.transpose(axes(name, request, layout, array.ndim))
+    return np.array(moved, order="C", copy=True)
+
+
+def axes(name: str, request: Request, layout: Layout, rank: int) -> tuple[int, ...]:
+    """The canonical axis that stands at each place of the API's order, for an array of ``rank``."""
+    return _axes(*_orders(name, request, layout), rank)
 
 
 def from_api(name: str, array: Array, request: Request, layout: Layout) -> Array:

@@ -98,6 +98,12 @@ def literal(value: object) -> str:
     raise TypeError(f"{value!r} cannot stand in source text")
 
 
+def gradients(names: Sequence[str]) -> str:
+    """The left side of an assignment of gradients: ``dx, dw``, and ``(dx,)`` for only one."""
+    listed = ", ".join(f"d{name}" for name in names)
+    return listed if len(names) > 1 else f"({listed},)"
+
+
 def given(values: tuple[int, ...], default: int) -> int | tuple[int, ...] | None:
     """An option of one number per axis as `scalar`, or None where it equals the default."""
     return None if all(value == default for value in values) else scalar(values)

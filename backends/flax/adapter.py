@@ -15,6 +15,7 @@ from conformance.source import call, given, literal, scalar
 from ..jax.adapter import JaxAdapter
 from ..jax.lowering import JaxApi, padding_option, transposed_word
 from ..jax.recipes import beyond, plain_divisor
+from .calls import LINEN, NNX
 
 MODES = {"circular": "CIRCULAR", "reflect": "REFLECT"}
 Options = dict[str, Any]
@@ -85,6 +86,7 @@ class Linen(Flax):
     """Layers whose parameters are given to ``apply``."""
 
     name = "flax.linen"
+    calls = LINEN
     module = "nn"
     transposing = "nn.ConvTranspose"
 
@@ -98,6 +100,7 @@ class Nnx(Flax):
     """Layers that hold their parameters."""
 
     name = "flax.nnx"
+    calls = NNX
     module = "nnx"
     transposing = "nnx.ConvTranspose"
 

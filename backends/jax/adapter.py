@@ -11,27 +11,37 @@ from conformance.adapter import (
     EAGER,
     Adapter,
     Api,
+    Driver,
     Info,
     Layout,
     Lowering,
     Mode,
+    Program,
     Unsupported,
 )
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool
-from conformance.source import call, literal
+from conformance.source import call, gradients, literal
 
+from .calls import CALLS
 from .lowering import JaxApi, padding_option, transposed_word, wide
 from .recipes import beyond, dilated, plain_divisor
 
 FLAGS = ("jax_enable_x64", "jax_default_matmul_precision")
 AXES = {1: "W", 2: "HW", 3: "DHW"}
+BOTH = (
+    "@jax.jit",
+    "def both(dy, *inputs):",
+    "    y, pull = jax.vjp(forward, *inputs)",
+    "    return y, pull(dy)",
+)
 
 
 class Lax(JaxApi):
     """The primitives' own functions."""
 
     name = "jax.lax"
+    calls = CALLS
     layout = Layout()
     pooling = "lax.reduce_window"
     transposing = "lax.conv_transpose"
@@ -167,6 +177,27 @@ class JaxAdapter(Adapter):
             raise error
         yield output
         yield gradients()
+
+    def driver(
+        self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
+    ) -> Driver:
+        inputs, jit = ", ".join(names), mode == "jit"
+        run = [f"y = {'jax.jit(forward)' if jit else 'forward'}({inputs})"]
+        if vjp and jit:
+            listed = gradients(names).strip("()")
+            run = [f"y, ({listed}) = both(dy, {inputs})"]
+        elif vjp:
+            run = [f"y, pull = jax.vjp(forward, {inputs})", f"{gradients(names)} = pull(dy)"]
+        imports = ["import jax"] if vjp or jit else []
+        narrow = dtype == "bfloat16"
+        return Driver(
+            (*imports, "import jax.numpy as jnp"),
+            "jnp.array({}, dtype=jnp.bfloat16)" if narrow else "jnp.array({})",
+            tuple(run),
+            "np.asarray({}, dtype=np.float32)" if narrow else "np.asarray({})",
+            f"jnp.{dtype}",
+            helpers=BOTH if vjp and jit else (),
+        )
 
 
 def _forward(forward: Callable[..., Any], inputs: Sequence[Any], mode: str) -> Any:

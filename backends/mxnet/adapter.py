@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from conformance.adapter import EAGER, Adapter, Info, Mode
+from conformance.adapter import EAGER, Adapter, Driver, Info, Mode, Program
 from conformance.dtypes import Array
 
 from .lowering import Gluon, Npx
@@ -76,6 +76,28 @@ class MXNet(Adapter):
             )
         finally:
             _settle()
+
+    def driver(
+        self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
+    ) -> Driver:
+        run = [f"y = forward({', '.join(names)})"]
+        if vjp:
+            attached = [f"{name}.attach_grad()" for name in names]
+            run = [*attached, "with mx.autograd.record():", f"    {run[0]}", "y.backward(dy)"]
+            held = {"w": "layer.weight", "b": "layer.bias"}
+            for name in names:
+                parameter = held.get(name, name)
+                own = f"{parameter}.set_data" in program.source
+                run.append(f"d{name} = {f'{parameter}.grad()' if own else f'{name}.grad'}")
+        return Driver(
+            ("import mxnet as mx",),
+            f'mx.np.array({{}}, dtype="{dtype}")',
+            tuple(run),
+            "{}.asnumpy()",
+            f"onp.{dtype}",
+            setup=() if "npx.set_np()" in program.source else ("mx.npx.set_np()",),
+            numpy="onp",
+        )
 
 
 def _settle() -> None:

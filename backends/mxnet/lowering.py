@@ -24,6 +24,8 @@ from conformance.source import (
     source,
 )
 
+from .calls import GLUON, NPX
+
 Options = dict[str, Any]
 WIDE = {"float16": "float32", "int8": "float64", "uint8": "float64", "int32": "float64"}
 
@@ -223,6 +225,7 @@ class Npx(_MXNet):
     """``npx.convolution``, ``npx.deconvolution`` and ``npx.pooling`` on ``mxnet.np`` arrays."""
 
     name = "mxnet.npx"
+    calls = NPX
     words: Mapping[str, tuple[str, Any]] = {
         "stride": ("stride", 1),
         "padding": ("pad", 0),
@@ -255,6 +258,7 @@ class Gluon(_MXNet):
     """Layers: ``nn.Conv2D``, ``nn.MaxPool2D`` and their like."""
 
     name = "mxnet.gluon"
+    calls = GLUON
     words: Mapping[str, tuple[str, Any]] = {
         "stride": ("strides", 1),
         "padding": ("padding", 0),

@@ -12,6 +12,7 @@ from typing import Any
 from conformance.adapter import (
     Adapter,
     Api,
+    Driver,
     Info,
     Lowering,
     Program,
@@ -20,7 +21,7 @@ from conformance.adapter import (
 )
 from conformance.dtypes import Array
 from conformance.request import Conv, ConvTranspose, PaddingMode, Pool, Request
-from conformance.source import call, source
+from conformance.source import call, gradients, source
 
 from . import loops
 
@@ -118,6 +119,16 @@ class NumPy(Adapter):
         yield program["forward"](*inputs)
         if cotangent is not None:
             yield program["vjp"](cotangent, *inputs)
+
+    def driver(
+        self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
+    ) -> Driver:
+        """Two calls; arrays are tensors."""
+        inputs = ", ".join(names)
+        run = [f"y = forward({inputs})"]
+        if vjp:
+            run.append(f"{gradients(names)} = vjp(dy, {inputs})")
+        return Driver((), "{}", tuple(run), "{}", f"np.{dtype}")
 
 
 def _pool(r: Pool) -> Lowering:

@@ -6,12 +6,13 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from conformance.adapter import EAGER, Adapter, Info, Mode, Unsupported
+from conformance.adapter import EAGER, Adapter, Driver, Info, Mode, Program, Unsupported
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool, Request
-from conformance.source import call, literal, scalar
+from conformance.source import call, gradients, literal, scalar
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
+from .calls import CALLS
 from .keras_layers import KerasLayers
 from .recipes import Lines, TensorFlowApi
 
@@ -20,6 +21,7 @@ class TfNn(TensorFlowApi):
     """The operators as functions."""
 
     name = "tf.nn"
+    calls = CALLS
     reflect = "REFLECT"
     valid = "VALID"
     functions: Mapping[str, str] = {
@@ -86,10 +88,10 @@ class TfNn(TensorFlowApi):
         padding = self._word(r)
         if r.kind == "avg" and padding == "SAME" and r.count_include_pad and not r.padding.none:
             return Unsupported(f"tf.nn.{name} leaves the padding out of the count")
+        if dilated(r) and padding != "VALID":
+            return Unsupported("tf.nn.pool pads no dilated windows")
         if padding is not None:
             return self._pool(r, padding)
-        if dilated(r):
-            return Unsupported("tf.nn.pool has no explicit padding")
         if r.kind == "avg" or r.rank == 3:
             return Unsupported(f"tf.nn.{name} has no explicit padding")
         return self._pool(r, self._explicit(r))
@@ -187,6 +189,30 @@ class TensorFlow(Adapter):
         yield output
         zero = tf.UnconnectedGradients.ZERO
         yield tuple(tape.gradient(output, list(inputs), [cotangent], zero))
+
+    def driver(
+        self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
+    ) -> Driver:
+        graph, inputs = mode == "function", ", ".join(names)
+        line = f"y = {'graph' if graph else 'forward'}({inputs})"
+        run = ["graph = tf.function(forward, autograph=False)"] if graph else []
+        if vjp:
+            run += ["with tf.GradientTape() as tape:", f"    tape.watch([{inputs}])"]
+            none = "unconnected_gradients=tf.UnconnectedGradients.ZERO"
+            gradient = f"tape.gradient(y, [{inputs}], [dy], {none})"
+            run += [f"    {line}", f"{gradients(names)} = {gradient}"]
+        else:
+            run.append(line)
+        narrow = dtype == "bfloat16"
+        # Gradients may be of another type than tensors.
+        tensor = "tf.convert_to_tensor({})" if vjp else "{}"
+        return Driver(
+            ("import tensorflow as tf",),
+            "tf.cast(tf.constant({}), tf.bfloat16)" if narrow else "tf.constant({})",
+            tuple(run),
+            f"{tensor}.numpy()" + ".astype(np.float32)" * narrow,
+            f"tf.{dtype}",
+        )
 
 
 adapter = TensorFlow()

@@ -11,6 +11,7 @@ from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, cropped, given, literal, positive, scalar
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
+from .keras_calls import CALLS
 from .recipes import Lines, TensorFlowApi
 
 MORE = ("clip", "max_pool", "reshape", "stack", "where", "zeros_like")
@@ -21,6 +22,7 @@ class KerasLayers(TensorFlowApi):
     """Layers, applied to weights that are given."""
 
     name = "keras.layers"
+    calls = CALLS
     reflect = "reflect"
     valid = "valid"
     functions: Mapping[str, str] = {name: f"keras.ops.{name}" for name in FUNCTIONS}

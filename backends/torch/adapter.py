@@ -12,6 +12,7 @@ from typing import Any
 from conformance.adapter import (
     Adapter,
     Api,
+    Driver,
     Info,
     Lowering,
     Program,
@@ -25,12 +26,15 @@ from conformance.source import (
     call,
     fitted_pads,
     given,
+    gradients,
     literal,
     on_padded,
     positive,
     scalar,
     source,
 )
+
+from .calls import FUNCTIONS, LAYERS
 
 IMPORTS = {
     "torch": "import torch",
@@ -192,6 +196,7 @@ class Functional(_Torch):
     """``F.conv2d``, ``F.max_pool2d`` and their like."""
 
     name = "torch.nn.functional"
+    calls = FUNCTIONS
 
     def function(self, r: Request) -> str:
         return f"F.{r.op}{r.rank}d"
@@ -212,6 +217,7 @@ class Modules(_Torch):
     """Layers: ``nn.Conv2d``, ``nn.MaxPool2d`` and their like."""
 
     name = "torch.nn"
+    calls = LAYERS
 
     def function(self, r: Request) -> str:
         kinds = {
@@ -343,6 +349,24 @@ class Torch(Adapter):
         yield output
         if cotangent is not None:
             yield torch.autograd.grad(output, inputs, cotangent, materialize_grads=True)
+
+    def driver(
+        self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
+    ) -> Driver:
+        narrow = dtype == "bfloat16"
+        run = [f"y = forward({', '.join(names)})"]
+        if vjp:
+            inputs = ", ".join(names) if len(names) > 1 else f"{names[0]},"
+            gradient = f"torch.autograd.grad(y, ({inputs}), dy, materialize_grads=True)"
+            run = [f"{name}.requires_grad_()" for name in names] + run
+            run.append(f"{gradients(names)} = {gradient}")
+        return Driver(
+            ("import torch",),
+            "torch.tensor({}, dtype=torch.bfloat16)" if narrow else "torch.tensor({})",
+            tuple(run),
+            f"{{}}{'.detach()' * vjp}{'.float()' * narrow}.numpy()",
+            f"torch.{dtype}",
+        )
 
 
 adapter = Torch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from conformance import layout
@@ -30,6 +31,21 @@ def lower(adapter: Adapter, header: Mapping[str, Any]) -> list[dict[str, Any]]:
         else {"form": form, "unsupported": program.reason}
         for form, request, program in _programs(adapter, header)
     ]
+
+
+def drive(adapter: Adapter, header: Mapping[str, Any]) -> dict[str, Any]:
+    """One form of the request as a user runs it by hand: source, axis orders and driver.
+
+    The driver is None where the adapter has none, the source where the API cannot say the form.
+    """
+    layout = asdict(_api(adapter, header).layout)
+    for _, request, program in _programs(adapter, header):
+        if isinstance(program, Program):
+            names = parameters(request)
+            driver = adapter.driver(program, names, request.dtype, header["mode"], header["vjp"])
+            told = None if driver is None else asdict(driver)
+            return {"source": program.source, "layout": layout, "driver": told}
+    return {"source": None, "layout": layout, "driver": None}
 
 
 def execute(adapter: Adapter, message: Message, begin: Begin = _quiet) -> Message:

@@ -22,9 +22,10 @@ from typing import Any, BinaryIO
 
 from conformance.adapter import Adapter
 from conformance.worker import protocol
-from conformance.worker.execution import execute, lower
+from conformance.worker.execution import drive, execute, lower
 from conformance.worker.loading import load_adapter
 from conformance.worker.protocol import Message
+from conformance.worker.reading import read
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,6 +71,10 @@ def _serve(adapter: Adapter, reader: BinaryIO, writer: BinaryIO) -> int:
             reply = _load(adapter)
         elif kind == "lower":
             reply = Message({"type": "lowered", "forms": lower(adapter, message.header)})
+        elif kind == "drive":
+            reply = Message({"type": "driven", **drive(adapter, message.header)})
+        elif kind == "read":
+            reply = Message({"type": "read", **read(adapter, message.header)})
         else:
             reply = execute(adapter, message, lambda form, stage: _begin(writer, form, stage))
         reply.header["id"] = message.header.get("id")

@@ -1,0 +1,212 @@
+"""From an outcome to its script."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from conformance import __version__, cases, describe, layout, request
+from conformance.adapter import EAGER, Driver, Layout
+from conformance.cases import Case
+from conformance.content import ContentError
+from conformance.discovery import Backend, Target, UsageError
+from conformance.dtypes import Array
+from conformance.known import Known
+from conformance.literals import WIDTH
+from conformance.records import Record
+from conformance.reference import Expected
+from conformance.repro import ending
+from conformance.repro.ending import Ending
+from conformance.repro.reproduction import Reproduction
+from conformance.repro.script import Result, Script, wrapped
+from conformance.supervisor import Failure
+from conformance.worker.protocol import Message
+from conformance.workers import Workers
+
+LABEL = 12
+MEMORY = "memory limit"
+
+
+def reproduce(
+    workers: Workers,
+    case: Case,
+    target: Target,
+    record: Record,
+    command: Sequence[str] = (),
+    *,
+    original: Case | None = None,
+) -> Reproduction:
+    """Write the script of an outcome, and run it.
+
+    ``command`` are the arguments of ``conformance`` that ask for it, ``original`` the case of
+    which this is a smaller one.
+
+    Raises:
+        UsageError: the backend writes no scripts.
+        ContentError: its adapter fails.
+        Broken: it does not run any more.
+    """
+    writer = _Writer(workers, case, target, record, command, original)
+    result = writer.reproduction(vjp=record.check == "vjp")
+    if result.agrees or record.check == "vjp" or case.cotangent is None:
+        return result
+    # The suite computes output and gradients together; some outcomes need that.
+    together = writer.reproduction(vjp=True)
+    return together if together.agrees else result
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """An outcome on its way to a script."""
+
+    workers: Workers
+    case: Case
+    target: Target
+    record: Record
+    command: Sequence[str]
+    original: Case | None
+
+    @property
+    def _backend(self) -> Backend:
+        return self.workers.backends[self.target.backend]
+
+    def reproduction(self, vjp: bool) -> Reproduction:
+        """The script, with the gradients' lines or without them, and how it ended."""
+        expected = self.workers.references(self.case)
+        program, own, driver = self._driven(vjp)
+        info = self.workers.supervisor(self.target).info
+        result = Reproduction(
+            self.case, self.target, self.record, self._known(), info, own, program, expected,
+            self._observed(expected), self._writer(),
+        )  # fmt: skip
+        result = replace(result, about=self._about(result))
+        tensors = list(zip(self.case.inputs, expected.arrays))
+        if vjp and self.case.cotangent is not None and expected.cotangent is not None:
+            tensors.append((self.case.cotangent, expected.cotangent))
+        script = Script(
+            about=result.about,
+            program=program,
+            driver=driver,
+            layout=own,
+            environment={**self._backend.environment, **self._backend.modes[self.target.mode]},
+            request=self.case.request,
+            tensors=tensors,
+            results=[Result(reference, result.observed) for reference in result.wanted],
+            signed_zero=self.case.fields.signed_zero,
+            unreached=self.record.error is not None,
+        ).text()
+        return replace(result, script=script, ending=self._ended(script))
+
+    def _ended(self, script: str) -> Ending | None:
+        error = self.record.error
+        if error is not None and MEMORY in error.message:
+            return None
+        limits = self.workers.limits
+        python = self.workers.interpreters[self.target.backend].path
+        assert python is not None
+        hangs = self.record.raw == "timeout"
+        return ending.run(script, python, limits.seconds + (0 if hangs else limits.startup))
+
+    def _known(self) -> Known | None:
+        entries = self._backend.registry.entries
+        return next((known for known in entries if known.entry.id == self.record.known), None)
+
+    def _header(self, kind: str, vjp: bool) -> dict[str, Any]:
+        spelled = self.case.spellings.get(self.target.api)
+        return {
+            "type": kind,
+            "api": self.target.api,
+            "mode": self.target.mode,
+            "request": request.to_json(self.case.request),
+            "spelled": None if spelled is None else request.to_json(spelled),
+            "forms": [self.record.form],
+            "vjp": vjp,
+        }
+
+    def _driven(self, vjp: bool) -> tuple[str, Layout, Driver]:
+        reply = self.workers.ask(self.target, Message(self._header("drive", vjp)))
+        if isinstance(reply, Failure):
+            last = reply.output.splitlines()[-1:]
+            raise ContentError(": ".join(["fails", *last]), self._backend.folder / "adapter.py")
+        told = reply.header
+        if told["driver"] is None:
+            raise UsageError(
+                f"{self._backend.name} writes no scripts: its adapter has no 'driver', see "
+                "conformance/adapter.py"
+            )
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in told["driver"].items()
+        }
+        return told["source"], Layout(**told["layout"]), Driver(**fields)
+
+    def _observed(self, expected: Expected) -> Array | None:
+        """The array that was wrong, as the framework gives it once more."""
+        found = self.record.difference
+        if found is None:
+            return None
+        arrays = expected.arrays
+        if expected.cotangent is not None:
+            arrays += (expected.cotangent,)
+        header = self._header("run", expected.cotangent is not None)
+        reply = self.workers.ask(self.target, Message(header, arrays))
+        if isinstance(reply, Failure):
+            return None
+        (form,) = reply.header["forms"]
+        part = form.get(self.record.check, {}).get(found.array)
+        return None if part is None else reply.arrays[part["array"]]
+
+    def _about(self, result: Reproduction) -> str:
+        """The docstring."""
+        first = wrapped(result.headline, WIDTH - 3)
+        return "\n".join([*first, "", *self._lines(result)])
+
+    def _lines(self, result: Reproduction) -> Iterator[str]:
+        case = self.case
+        own = layout.described(case.request, result.layout)
+        canonical = layout.described(case.request, Layout())
+        shapes = "" if own == canonical else f" (shapes as {canonical})"
+        yield from _labelled("Asked", describe.request(case.request) + shapes)
+        if own != canonical:
+            yield from _labelled("Layout", own)
+        if self.target.mode != EAGER.name:
+            yield from _labelled("Mode", self.target.mode)
+        if program := self._program():
+            yield from _labelled("Program", program)
+        if result.known is not None:
+            entry = result.known.entry
+            yield from _labelled("Known", f"{entry.kind}: {entry.why}")
+            links = [entry.evidence] if isinstance(entry.evidence, str) else entry.evidence
+            for link in links:
+                yield from _labelled("", link)
+        yield from _labelled("Versions", ", ".join(result.versions))
+        yield from _labelled("Case", (self.original or case).id)
+        for more in filter(None, (case.fields.source, case.fields.note)):
+            yield from _labelled("", more)
+        yield from _labelled("Written by", result.writer)
+        if self.original is not None:
+            yield ""
+            yield "The smallest case that was found to do this, as a case file:"
+            yield ""
+            yield from textwrap.indent(cases.written(case), "    ").splitlines()
+
+    def _writer(self) -> str:
+        suite = f"conformance {__version__}"
+        return f"{suite}: conformance {shlex.join(self.command)}" if self.command else suite
+
+    def _program(self) -> str:
+        if self.record.form == "spelled":
+            edit = self.case.fields.spelling[self.target.api].model_dump(exclude_none=True)
+            told = ", ".join(f"{name} {value}" for name, value in edit.items())
+            return f"what users of {self.target.api} write for this: {told}"
+        if self.record.form == "emulated":
+            return "a recipe: the operator, and help around it"
+        return ""
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    """A label and its text."""
+    return wrapped(text, WIDTH, (f"{label}:" if label else "").ljust(LABEL), " " * LABEL)

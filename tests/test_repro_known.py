@@ -1,0 +1,153 @@
+"""Every known discrepancy has a script, which ends in its backend as the suite says."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from conformance import cases, content, discovery, known, repro
+from conformance.cases import Case
+from conformance.discovery import Backend, Target
+from conformance.known import Known
+from conformance.records import Record
+from conformance.repro import Reproduction
+from conformance.workers import Workers
+from tests.test_repro_text import assert_well_formed
+
+HEADINGS = {
+    "torch": ("### 🐛 Describe the bug", "### Versions"),
+    "jax": ("### Description", "### System info (python version, jaxlib version"),
+    "flax": ("### System information", "### Steps to reproduce:"),
+    "tensorflow": ("### Current behavior?", "### Relevant log output"),
+    "mxnet": ("## Description", "## Environment"),
+}
+
+
+APIS = {
+    "torch": ("torch.nn.functional", "torch.nn"),
+    "jax": ("jax.lax",),
+    "flax": ("flax.linen", "flax.nnx"),
+    "tensorflow": ("tf.nn", "keras.layers"),
+    "mxnet": ("mxnet.npx", "mxnet.gluon"),
+}
+
+
+TARGETS = [
+    pytest.param(backend, api, marks=pytest.mark.backend(backend))
+    for backend, apis in APIS.items()
+    for api in apis
+]
+
+
+def corpus() -> list[Case]:
+    """The core cases, small ones first."""
+    found = [c for c in cases.load([content.root("cases")]) if c.fields.tier == "core"]
+    return sorted(found, key=lambda case: sum(math.prod(t.shape) for t in case.inputs))
+
+
+def listed(names: str | Sequence[str] | None, default: Sequence[str] = ()) -> Sequence[str]:
+    return default if names is None else [names] if isinstance(names, str) else names
+
+
+def met(
+    workers: Workers, backend: Backend, entry: Known, api: str, everything: Sequence[Case]
+) -> Iterator[tuple[Case, Target, Record]]:
+    """The first outcome of each form and check that an entry speaks of, on one API."""
+    told = entry.entry
+    left = {(form, check) for form in listed(told.form) for check in listed(told.check)}
+    for case in everything:
+        spelled = told.form != "spelled" or api in case.spellings
+        if not left or not spelled or not known.holds(told.when, known.facts(case), api):
+            continue
+        for mode in listed(told.mode, list(backend.modes)):
+            target = Target(backend.name, api, mode)
+            for record in workers.run(case, target):
+                about = (record.form, record.check)
+                if record.outcome == "known" and record.known == told.id and about in left:
+                    left.discard(about)
+                    yield case, target, record
+
+
+@pytest.mark.parametrize(("backend", "api"), TARGETS)
+def test_every_known_discrepancy_is_reproduced(backend: str, api: str) -> None:
+    (found,) = discovery.discover(names=[backend])
+    interpreters, everything = discovery.interpreters([found]), corpus()
+    registry = found.registry.at(interpreters[backend].version)
+    with Workers({backend: found}, interpreters) as workers:
+        for entry in registry.entries:
+            if api not in listed(entry.entry.api, found.apis):
+                continue
+            outcomes = list(met(workers, found, entry, api, everything))
+            if entry.entry.stable:
+                assert outcomes, f"{entry.where}: {entry.entry.id} is met by no core case on {api}"
+            for case, target, record in outcomes:
+                result = repro.reproduce(workers, case, target, record, ["repro", case.id])
+                assert_reproduced(result, entry, found)
+
+
+def assert_reproduced(result: Reproduction, entry: Known, backend: Backend) -> None:
+    told = f"{result.record}\n{result.ending}\n{result.script}"
+    assert result.agrees or not entry.entry.stable, told
+    docstring = ast.get_docstring(ast.parse(result.script)) or ""
+    assert " ".join(entry.entry.why.split()) in " ".join(docstring.split())
+    assert_well_formed(result.script, result.program)
+    text = repro.report(result, backend)
+    for heading in HEADINGS[backend.name]:
+        assert f"\n{heading}" in text
+
+
+def test_no_api_is_left_out() -> None:
+    found = {backend.name: backend for backend in discovery.discover()}
+    assert {name: found[name].apis for name in APIS} == APIS
+    assert found.keys() - APIS.keys() == {"numpy"}  # of which nothing is known
+
+
+LARGE = {"shape": [2, 4, 16, 16]}
+PASSING = (
+    {"id": "recipe", "padding": [[1, 2], [0, 3]], "stride": 2, "bias": True, "groups": 1,
+     "kernel": {"shape": [8, 4, 3, 3]}, "input": {**LARGE, "normal": {"std": 3.0}}},
+    {"id": "small", "input": {"shape": [1, 4, 3, 3]}, "dilation": 1, "padding": "same"},
+    {"id": "pool", "op": "max_pool", "kernel": None, "groups": None, "window": 2},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("backend", "api"), TARGETS)
+def test_what_passes_passes_with_its_gradients(backend: str, api: str, tmp_path: Path) -> None:
+    defaults = {"op": "conv", "input": LARGE, "kernel": {"shape": [8, 2, 3, 3]}, "groups": 2}
+    file = tmp_path / "passing.yaml"
+    file.write_text(json.dumps({"defaults": defaults, "cases": PASSING}), encoding="utf-8")
+    (found,) = discovery.discover(names=[backend])
+    with Workers({backend: found}, discovery.interpreters([found])) as workers:
+        for case, target in itertools.product(cases.load([file]), found.targets):
+            if target.api != api:
+                continue
+            records = workers.run(case, target)
+            passed = [r for r in records if (r.check, r.raw) == ("vjp", "pass")]
+            if passed:
+                result = repro.reproduce(workers, case, target, passed[-1])
+                assert result.agrees, f"{result.ending}\n{result.script}"
+                assert "expected_dx" in result.script
+            else:
+                assert any(record.raw == "rejected" for record in records)
+
+
+@pytest.mark.backend("torch")
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float64"])
+def test_every_dtype_passes(dtype: str, tmp_path: Path) -> None:
+    entry = {"id": "real", "op": "conv", "dtype": dtype, "input": {**LARGE, "normal": {}}}
+    kernel = {"shape": [2, 4, 3, 3], "normal": {"std": 0.1}}
+    file = tmp_path / "real.yaml"
+    file.write_text(json.dumps({"cases": [{**entry, "kernel": kernel}]}), encoding="utf-8")
+    (case,) = cases.load([file])
+    (found,) = discovery.discover(names=["torch"])
+    with Workers({"torch": found}, discovery.interpreters([found])) as workers:
+        target, record = repro.find(workers, case, found.targets, repro.Wish())
+        result = repro.reproduce(workers, case, target, record)
+        assert (result.record.raw, result.record.check) == ("pass", "vjp")
+        assert result.agrees, result.ending
