@@ -6,18 +6,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from conformance import describe
-from conformance.adapter import Form
 from conformance.discovery import Target
-from conformance.known import Check, Kind, Known
+from conformance.known import Kind, Known
 from conformance.records import Record
 
 Entries = Mapping[tuple[str, str], Known]
 WEIGHTS: tuple[str, ...] = ("bug", "numerical", "by-design", "unsupported", "")
-FORMS: tuple[str, ...] = get_args(Form)
-CHECKS: tuple[str, ...] = get_args(Check)
 PREFIX = re.compile(r"^(the [a-z ]+ )?equals (that of )?the request with ")
 
 
@@ -103,10 +99,8 @@ def of_itself(records: Sequence[Record]) -> Record | None:
 
     What is unexpected comes before what is known; nothing where everything passes.
     """
-    wrong = [record for record in records if record.unexpected]
-    wrong = wrong or [record for record in records if record.outcome == "known"]
-    order = [(form, check) for form in FORMS for check in CHECKS]
-    return min(wrong, key=lambda record: order.index((record.form, record.check)), default=None)
+    wrong = [record for record in records if record.unexpected or record.outcome == "known"]
+    return min(wrong, key=lambda record: not record.unexpected, default=None)
 
 
 def _first_of_units(records: Iterable[Record]) -> set[int]:

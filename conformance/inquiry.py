@@ -147,23 +147,27 @@ def repeated(evidence: Evidence, second: Evidence) -> Evidence:
                 "damaged the process"
             )
         return replace(evidence, explanation=replace(explanation, sentence=told))
-    one, other = evidence.observed, second.observed
-    if second.outcome == "pass" or (one is not None and other is not None and _differ(one, other)):
-        told = (
-            "not the same in a second run on the same data: uninitialised memory or a race"
-            if second.outcome != "pass"
-            else "right in a second run on the same data: uninitialised memory or a race"
-        )
+    told = _changed(evidence, second)
+    if told:
+        told = f"{told} in a second run on the same data: uninitialised memory or a race"
         edit = {"cause": "unstable"}
         return replace(evidence, explanation=Explanation("unstable", told, (edit,)), found=())
     told = f"{explanation.sentence}; the same in a second run"
     return replace(evidence, explanation=replace(explanation, sentence=told))
 
 
-def _differ(one: Array, other: Array) -> bool:
-    if one.shape != other.shape:
-        return True
-    return one.tobytes() != other.tobytes()
+def _changed(first: Evidence, second: Evidence) -> str:
+    """What became of a wrong array in a second run; nothing where it is the same."""
+    if second.outcome == "pass":
+        return "right"
+    if second.error is not None:
+        return f"{second.outcome} ({words.essence(second.error.message)})"
+    one, other = first.observed, second.observed
+    return "" if one is None or other is None or _equal(one, other) else "not the same"
+
+
+def _equal(one: Array, other: Array) -> bool:
+    return one.shape == other.shape and one.tobytes() == other.tobytes()
 
 
 def told_apart(evidence: Evidence, first: Question, second: Question | None) -> Evidence:

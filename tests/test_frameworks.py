@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conformance import describe, discovery, results
+from conformance import describe, discovery, grouping, results, session
 from conformance.records import Record
 from conformance.results import Results
 from tests.support import HERE
@@ -66,6 +66,29 @@ def test_the_first_known_discrepancy(run: Results) -> None:
     recipes = of(run, case=UNEVEN, api="keras.layers", form="emulated")
     assert {record.check for record in recipes} == {"forward", "vjp"}
     assert {record.outcome for record in recipes} == {"pass"}
+
+
+def test_every_discrepancy_is_explained(run: Results) -> None:
+    wrong = [record for record in run.records if record.raw not in ("pass", "unsupported")]
+    assert len(wrong) > 100
+    for record in wrong:
+        assert record.explanation is not None, record
+        assert record.explanation.sentence
+    causes = {record.explanation.key for record in wrong if record.explanation}
+    assert {"padding-dropped", "padding-is-same", "padded-with-zero"} <= causes
+    assert "ceil-keeps-windows-in-padding+padded-with-lowest" in causes
+
+
+def test_the_summary_has_a_line_a_cause_with_its_repro(run: Results) -> None:
+    entries = session.entries(discovery.discover())
+    groups = grouping.grouped(run.records, entries)
+    assert [group.targets for group in groups] == sorted(
+        (group.targets for group in groups), reverse=True
+    )
+    zeros = next(group for group in groups if group.cause == "padded-with-zero")
+    assert {record.backend for record in zeros.records} == {"flax", "tensorflow"}
+    assert zeros.kind == "by-design"
+    assert "conformance repro tutorials/pooling/" in grouping.repro_command(zeros)
 
 
 def test_a_crash_of_tensorflow_is_one_outcome(run: Results) -> None:
