@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool, Request
-from conformance.signatures import Table
+from conformance.translation.signatures import Table
 
 Form = Literal["native", "spelled", "emulated"]
 

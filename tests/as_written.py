@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import re
 
-from conformance import translate
 from conformance.adapter import Adapter, Api
-from conformance.calls import CallError
 from conformance.content import root
-from conformance.reading import Place, Reading, Shapes
 from conformance.request import Request
+from conformance.translation import translate
+from conformance.translation.calls import CallError
+from conformance.translation.reading import Place, Reading, Shapes
 from conformance.worker.loading import load_adapter
 from conformance.worker.reading import read
 

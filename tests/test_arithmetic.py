@@ -9,8 +9,9 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 
-from conformance import arithmetic, words
+from conformance import words
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+from conformance.side_by_side import arithmetic
 from tests.builders import conv, pool, transposed
 from tests.profiles import PROFILE
 from tests.strategies import requests

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import signatures
-from conformance.calls import CallError, Symbol, flat, parse
-from conformance.reading import Shapes
 from conformance.request import ConvTranspose, Pool
+from conformance.translation import signatures
+from conformance.translation.calls import CallError, Symbol, flat, parse
+from conformance.translation.reading import Shapes
 from tests.as_written import APIS, WRITTEN, adapter_of, assert_clean, outcome, resolved
 from tests.profiles import PROFILE
 

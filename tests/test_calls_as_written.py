@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance import discovery, reference, request, resolve, schema, signatures
+from conformance import discovery, reference, request, resolve, schema
 from conformance.adapter import Api
-from conformance.calls import parse
 from conformance.cases import Case
 from conformance.content import root
 from conformance.discovery import Backend, Interpreter
-from conformance.reading import Shapes
-from conformance.signatures import Parameter
+from conformance.translation import signatures
+from conformance.translation.calls import parse
+from conformance.translation.reading import Shapes
+from conformance.translation.signatures import Parameter
 from conformance.worker.loading import load_adapter
 from tests import as_written
 from tests.support import HERE

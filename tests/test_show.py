@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from conformance import cases, content, discovery, excerpts, rendering, show, spelling
+from conformance import cases, content, discovery
 from conformance.cases import Case
 from conformance.discovery import Backend
-from conformance.lowerings import Speakers
-from conformance.show import Entry, SideBySide
+from conformance.side_by_side import excerpts, rendering, show, spelling
+from conformance.side_by_side.lowerings import Speakers
+from conformance.side_by_side.show import Entry, SideBySide
 from conformance.workers import Workers
 from tests.support import HERE, Command
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from conformance import cases, content, discovery, rendering, selection, show
-from conformance.lowerings import Speakers
+from conformance import cases, content, discovery, selection
+from conformance.side_by_side import rendering, show
+from conformance.side_by_side.lowerings import Speakers
 from tests.support import browser
 
 pytestmark = pytest.mark.browser

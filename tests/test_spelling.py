@@ -9,8 +9,9 @@ import numpy as np
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from conformance import cases, content, oracle, spelling
+from conformance import cases, content, oracle
 from conformance.request import Padding, Pool, Request
+from conformance.side_by_side import spelling
 from tests.builders import conv, pool
 from tests.profiles import PROFILE
 from tests.strategies import integer_cotangent, integer_data, requests

@@ -11,12 +11,13 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import cli, discovery, translate
+from conformance import cli, discovery
 from conformance.adapter import Adapter, Api, Program
-from conformance.calls import CallError
 from conformance.discovery import Backend, UsageError
-from conformance.reading import Place, Reading, Shapes
 from conformance.request import ConvTranspose, Padding, Pool, Request
+from conformance.translation import translate
+from conformance.translation.calls import CallError
+from conformance.translation.reading import Place, Reading, Shapes
 from tests.as_written import APIS, assert_clean, operator_call, outcome
 from tests.profiles import PROFILE
 from tests.strategies import requests
@@ -244,7 +245,7 @@ def test_a_backend_outside_of_the_suite_reads_its_own_calls(tmp_path: Path) -> N
     adapter = (HERE / "backends" / "misbehaving" / "adapter.py").read_text(encoding="utf-8")
     adapter = adapter.replace('name = "misbehaving"', 'name = "mine"')
     adapter += (
-        "\n\nfrom conformance.signatures import KernelSizes, Stride, Table\n\n\n"
+        "\n\nfrom conformance.translation.signatures import KernelSizes, Stride, Table\n\n\n"
         "def slide(draft, window: KernelSizes, step: Stride = 2):\n"
         "    draft.settle(len(window))\n"
         "    return draft.kernel('conv', window=window, features=1, stride=step)\n\n\n"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.calls import CallError
 from conformance.geometry import effective_window
-from conformance.reading import Draft, Fields
-from conformance.signatures import (
+from conformance.translation.calls import CallError
+from conformance.translation.reading import Draft, Fields
+from conformance.translation.signatures import (
     Channels,
     Dilation,
     DType,
@@ -30,7 +30,7 @@ from conformance.signatures import (
     Unsaid,
     Windows,
 )
-from conformance.signatures import (
+from conformance.translation.signatures import (
     dtype as dtype_name,
 )
 

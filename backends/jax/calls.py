@@ -10,10 +10,10 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from conformance.calls import CallError, Symbol, Value
 from conformance.geometry import effective_window
-from conformance.reading import Draft, Fields, transposed_ends
-from conformance.signatures import (
+from conformance.translation.calls import CallError, Symbol, Value
+from conformance.translation.reading import Draft, Fields, transposed_ends
+from conformance.translation.signatures import (
     Dilations,
     Flag,
     Function,

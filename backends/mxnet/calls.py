@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from conformance import geometry
-from conformance.calls import CallError
-from conformance.reading import Draft, Fields
-from conformance.signatures import (
+from conformance.translation.calls import CallError
+from conformance.translation.reading import Draft, Fields
+from conformance.translation.signatures import (
     CeilMode,
     Channels,
     Dilation,

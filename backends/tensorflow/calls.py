@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from conformance import geometry
-from conformance.calls import CallError
 from conformance.geometry import effective_window, transposed_same
-from conformance.reading import Draft, Fields, transposed_ends
-from conformance.signatures import (
+from conformance.translation.calls import CallError
+from conformance.translation.reading import Draft, Fields, transposed_ends
+from conformance.translation.signatures import (
     Dilation,
     Ignored,
     OutputShape,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.calls import CallError
 from conformance.geometry import effective_window
-from conformance.reading import Draft, Fields, transposed_ends
-from conformance.signatures import (
+from conformance.translation.calls import CallError
+from conformance.translation.reading import Draft, Fields, transposed_ends
+from conformance.translation.signatures import (
     Dilation,
     DType,
     Features,
@@ -29,7 +29,7 @@ from conformance.signatures import (
     Window,
     Word,
 )
-from conformance.signatures import (
+from conformance.translation.signatures import (
     dtype as dtype_name,
 )
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from conformance.calls import CallError
-from conformance.reading import Draft, Fields
-from conformance.signatures import (
+from conformance.translation.calls import CallError
+from conformance.translation.reading import Draft, Fields
+from conformance.translation.signatures import (
     CeilMode,
     Channels,
     Dilation,
@@ -30,7 +30,7 @@ from conformance.signatures import (
     Unsaid,
     Window,
 )
-from conformance.signatures import (
+from conformance.translation.signatures import (
     dtype as dtype_name,
 )
 

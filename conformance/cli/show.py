@@ -13,12 +13,13 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from conformance import discovery, excerpts, rendering, selection, session, show
+from conformance import discovery, selection, session
 from conformance.cases import Case
 from conformance.cli.group import BACKENDS, UNEXPECTED, console_for_tables, main, with_options
 from conformance.discovery import Backend, Interpreter, UsageError
-from conformance.lowerings import Speakers
-from conformance.show import Entry, Obvious, SideBySide
+from conformance.side_by_side import excerpts, rendering, show
+from conformance.side_by_side.lowerings import Speakers
+from conformance.side_by_side.show import Entry, Obvious, SideBySide
 from conformance.workers import Workers
 
 STYLES = {"native": "green", "recipe": "cyan", "none": "magenta"}

@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from conformance import describe, discovery, excerpts, rendering, request, translate
+from conformance import describe, discovery, request
 from conformance.cli.group import BACKENDS, UNEXPECTED, console_for_tables, main, with_options
 from conformance.discovery import UsageError
-from conformance.show import Entry
-from conformance.translate import Asked, Translation
+from conformance.side_by_side import excerpts, rendering
+from conformance.side_by_side.show import Entry
+from conformance.translation import translate
+from conformance.translation.translate import Asked, Translation
 from conformance.workers import Workers
 
 

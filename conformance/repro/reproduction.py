@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from conformance import describe, excerpts, layout, words
+from conformance import describe, layout, words
 from conformance.adapter import Layout
 from conformance.cases import Case
 from conformance.discovery import Target
@@ -18,6 +18,7 @@ from conformance.records import Record
 from conformance.reference import Expected, Reference
 from conformance.repro import ending
 from conformance.repro.ending import Ending
+from conformance.side_by_side import excerpts
 
 VERBS = {
     "wrong-shape": "returns a wrong shape",

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from conformance import calls, signatures
 from conformance.adapter import Adapter
-from conformance.calls import CallError
 from conformance.content import shown
-from conformance.reading import Reading, Shapes
+from conformance.translation import calls, signatures
+from conformance.translation.calls import CallError
+from conformance.translation.reading import Reading, Shapes
 
 
 def read(adapter: Adapter, header: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from conformance.calls import CallError
 from conformance.geometry import Pair, effective_window
+from conformance.translation.calls import CallError
 
 SIZE, LARGEST_SIZE = 32, 4096
 CHANNELS = 3

@@ -42,9 +42,10 @@ from markupsafe import Markup
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from conformance import arithmetic, content, excerpts, request
-from conformance.arithmetic import Axis, Step
-from conformance.show import Entry, Obvious, SideBySide, Verdict
+from conformance import content, request
+from conformance.side_by_side import arithmetic, excerpts
+from conformance.side_by_side.arithmetic import Axis, Step
+from conformance.side_by_side.show import Entry, Obvious, SideBySide, Verdict
 
 VERSION = 1
 WAYS = {"native": "native", "recipe": "recipe", "none": "no way"}

@@ -15,16 +15,18 @@ from typing import Any
 
 import pydantic
 
-from conformance import calls, cases, describe, discovery, misfits, resolve, schema, show
+from conformance import cases, describe, discovery, misfits, resolve, schema
 from conformance.adapter import Form
-from conformance.calls import CallError
 from conformance.cases import Case
 from conformance.content import shown
 from conformance.discovery import Backend, Interpreter, Target, UsageError
-from conformance.lowerings import Speakers
-from conformance.reading import Place, Reading
 from conformance.reference import Expected
-from conformance.show import FORMS, Entry
+from conformance.side_by_side import show
+from conformance.side_by_side.lowerings import Speakers
+from conformance.side_by_side.show import FORMS, Entry
+from conformance.translation import calls
+from conformance.translation.calls import CallError
+from conformance.translation.reading import Place, Reading
 from conformance.worker.protocol import Message
 from conformance.workers import Workers
 

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, get_type_hints
 
-from conformance.calls import LARGEST, Argument, Call, CallError, Symbol, Value
 from conformance.content import shown
 from conformance.dtypes import DTYPES
-from conformance.reading import Draft, Fields, Place, Reading, Shapes
+from conformance.translation.calls import LARGEST, Argument, Call, CallError, Symbol, Value
+from conformance.translation.reading import Draft, Fields, Place, Reading, Shapes
 
 Reader = Callable[..., Fields]
 SHOWN = 40

@@ -15,15 +15,16 @@ from typing import Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from conformance import arithmetic, describe, excerpts, known, layout, spelling
+from conformance import describe, known, layout
 from conformance.adapter import Form, Layout
-from conformance.arithmetic import Axis
 from conformance.cases import Case
 from conformance.discovery import Backend, Interpreter, Target
 from conformance.known import Check, Known, Registry
-from conformance.lowerings import Said, Speakers
 from conformance.request import Request
-from conformance.spelling import Effect, Outcome
+from conformance.side_by_side import arithmetic, excerpts, spelling
+from conformance.side_by_side.arithmetic import Axis
+from conformance.side_by_side.lowerings import Said, Speakers
+from conformance.side_by_side.spelling import Effect, Outcome
 from conformance.workers import Workers
 
 Way = Literal["native", "recipe", "none"]

@@ -1,0 +1,1 @@
+"""A case in every framework's words: its arithmetic, the exact code, and the obvious spelling."""

@@ -1,0 +1,1 @@
+"""A framework's call in the words of others: parsed, bound to a signature, read, translated."""
