@@ -102,9 +102,12 @@ def about_code(entry: Entry) -> list[str]:
 
 
 def essence(entry: Entry) -> str:
-    """The line of the code that says most: what a recipe helps with, else the operator's call."""
-    find = excerpts.help_line if entry.way == "recipe" else excerpts.operator_call
-    return find(entry.code)
+    """What of the code says most: the operator's call, after what a recipe does beside it."""
+    call = excerpts.operator_call(entry.code)
+    if entry.way != "recipe":
+        return call
+    beside = excerpts.help_line(entry.code)
+    return beside if call in beside else f"{beside}; {call}"
 
 
 def as_json(view: SideBySide) -> str:
