@@ -117,5 +117,11 @@ def _group(name: str, records: Sequence[Record], entries: Entries, first: set[in
         if record.known and (record.backend, record.known) in entries
     ]
     gravest = min(kinds, key=WEIGHTS.index, default=None)
-    example = next((record for record in records if id(record) in first), records[0])
+    plain = [record for record in records if id(record) in first]
+    example = min(plain or records, key=_length)
     return Group(name, tuple(records), example, id(example) in first, gravest)
+
+
+def _length(record: Record) -> tuple[int, str]:
+    """How long a command is that names the case and the API; eager mode before others."""
+    return len(record.case.rpartition("/")[2]) + len(record.api), record.mode

@@ -17,6 +17,7 @@ from conformance.discovery import UsageError
 from conformance.results import ResultsError
 
 UNEXPECTED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+LOG_WIDTH = 200
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -44,7 +45,7 @@ def main() -> None:
 def console_for_tables(highlight: bool = True) -> Console:
     """The terminal; a log or a pipe is as wide as a table needs."""
     console = Console(highlight=highlight)
-    return console if console.is_terminal else Console(width=160, highlight=highlight)
+    return console if console.is_terminal else Console(width=LOG_WIDTH, highlight=highlight)
 
 
 def _python(
