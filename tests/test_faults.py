@@ -28,7 +28,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Record]]:
     out = tmp_path_factory.mktemp("faults")
     command = [sys.executable, "-m", "conformance", "run", str(CASES), "--out", str(out)]
     command += ["--backend-dir", str(BACKENDS / "misbehaving"), "--backend", "misbehaving"]
-    command += ["--time-limit", "4", "--memory-limit", "400", "--jobs", "2"]
+    command += ["--time-limit", "8", "--memory-limit", "400", "--jobs", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
@@ -51,7 +51,7 @@ def outcomes(records: list[Record], form: str, check: str) -> list[str]:
         ("abort", "crash", "killed by SIGABRT"),
         ("exit", "crash", "exited with status 7"),
         ("late", "crash", "exited with status 0"),
-        ("hang", "timeout", "no reply within 4 s"),
+        ("hang", "timeout", "no reply within 8 s"),
         ("memory", "crash", "over the memory limit of 400 MiB"),
         ("malformed", "crash", "malformed reply"),
     ],
