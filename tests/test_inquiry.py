@@ -121,4 +121,4 @@ def test_refusals_that_differ_in_numbers_have_one_key() -> None:
         assert told is not None
         assert told.sentence == f"the framework refuses: ValueError: {text}"
         keys.add(told.key)
-    assert keys == {"rejected: ValueError: kernel (#) exceeds input (#) at #"}
+    assert keys == {"rejected: ValueError: kernel size (#) exceeds input (#) at #"}

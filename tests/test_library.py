@@ -128,6 +128,12 @@ def test_a_dtype_that_the_suite_lacks(dtype: str) -> None:
     assert asked(np.flip(right, 2), request, x, dtype=dtype).key.startswith("unexplained")
 
 
+def test_a_result_without_elements_has_no_name() -> None:
+    told = asked(np.zeros((1, 0, 8, 7), np.float32), conv(padding=1), X, W)
+    assert told.key == "unexplained: shape"
+    assert "channels 0 instead of 3" in told.sentence
+
+
 def test_a_result_of_nothing_but_nan_has_no_name() -> None:
     request = conv(padding=1)
     assert asked(np.full_like(given(request, X, W), np.nan), request, X, W).edits == ()

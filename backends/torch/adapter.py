@@ -130,16 +130,25 @@ class _Torch(Api):
             (-low, rest - high) for (low, high), rest in zip(r.padding.pairs, r.output_padding)
         )
         crop = f"F.pad({{y}}, {literal(_flat(margins))})" if any(_flat(margins)) else "{y}"
+        lines, plain = [], r
+        if r.channels == 0 and r.groups == 1:
+            # Of no channels as of one of zeros.
+            channel = (0, 0) * r.rank + (0, 1)
+            lines = [f"x = F.pad(x, {channel})", f"w = F.pad(w, {(0, 0, *channel)})"]
+            plain = replace(r, input_shape=(r.input_shape[0], 1, *r.spatial))
+            plain = replace(plain, kernel_shape=(1, *r.kernel_shape[1:]))
         if not r.bias or max(_flat(margins)) <= 0:
-            return _lowering(native, self.recipe(r, options, after=crop))
-        plain = replace(r, bias=False)
+            return _lowering(native, self.recipe(r, options, lines, crop, plain))
+        plain = replace(plain, bias=False)
         shift = f" + b.view({', '.join(['-1'] + ['1'] * r.rank)})"
-        return _lowering(native, self.recipe(r, options, after=crop + shift, operand=plain))
+        return _lowering(native, self.recipe(r, options, lines, crop + shift, plain))
 
     def max_pool(self, r: Pool) -> Lowering:
         own, before = _by_hand(r)
         options = {**_strides(r), "stride": None if r.stride == r.window else scalar(r.stride)}
         native = self.padded(r, own, {**options, "ceil_mode": r.ceil_mode or None}, before)
+        if _nothing(r):
+            return Lowering(native, self._reshaped(r))
         own, before = _cropped(own, before)
         pads = fitted_pads(own)
         floating = DTYPES[r.dtype].floating
@@ -163,7 +172,13 @@ class _Torch(Api):
         native: Program | Unsupported = Unsupported(f"{self.function(r)} has no dilation")
         if max(r.dilation) == 1:
             native = self.padded(r, own, {**stride, **ceil}, before)
+        if _nothing(r):
+            return Lowering(native, self._reshaped(r))
         return Lowering(native, self._average(r, *_cropped(own, before), stride))
+
+    def _reshaped(self, r: Pool) -> Program:
+        """A pooling of nothing: no elements in the shape of the output."""
+        return source(r, IMPORTS, f"x.reshape({literal(r.output_shape)})")
 
     def _average(self, r: Pool, own: Pool, before: list[str], stride: Options) -> Program:
         """Averages of an input that is padded first; sums by counts where the counts differ."""
@@ -277,6 +292,11 @@ def _pad(pairs: Sequence[Pair], mode: str = "zeros", value: str = "") -> str:
     if mode != "zeros":
         words = f", mode={literal(mode)}"
     return f"x = F.pad(x, {literal(_flat(pairs))}{words})"
+
+
+def _nothing(r: Pool) -> bool:
+    """Whether neither the input nor the output has elements."""
+    return 0 in r.input_shape and 0 in r.output_shape
 
 
 def _by_hand(r: Pool) -> tuple[Pool, list[str]]:

@@ -86,9 +86,9 @@ class Question:
 
     @property
     def empty(self) -> bool:
-        """Whether the observed array says nothing, being NaN throughout."""
+        """Whether the observed array says nothing: no elements, or NaN throughout."""
         values = self.values
-        return values.dtype.kind == "f" and values.size > 0 and bool(np.isnan(values).all())
+        return values.size == 0 or (values.dtype.kind == "f" and bool(np.isnan(values).all()))
 
     @cached_property
     def finite(self) -> bool:

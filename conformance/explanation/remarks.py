@@ -20,6 +20,8 @@ def remarks(question: Question) -> tuple[str, str]:
     if observed.shape != expected.shape:
         return "shape", f"no edit of the request gives this; {_shapes(question)}"
     wrong = ~right(question.reference, observed)
+    if not wrong.any():
+        return "sign-of-zero", "only the signs of zeros differ"
     kind, where = _region(question, wrong)
     told = [part for part in (where, _magnitude(question, wrong)) if part]
     return kind, f"no edit of the request gives this; {'; '.join(told)}"
