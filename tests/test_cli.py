@@ -70,9 +70,9 @@ def test_show_prints_the_code_of_every_framework(conformance: Command) -> None:
 
 
 def test_show_of_an_unknown_case_names_near_ones(conformance: Command) -> None:
-    done = conformance("show", "unev", cwd=ROOT)
+    done = conformance("show", "and-stride/unev", cwd=ROOT)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: no case 'unev'")
+    assert done.stderr.startswith("error: no case 'and-stride/unev'")
     assert UNEVEN in done.stderr
 
 

@@ -79,16 +79,17 @@ def test_every_known_discrepancy_is_reproduced(backend: str, api: str) -> None:
     (found,) = discovery.discover(names=[backend])
     interpreters, everything = discovery.interpreters([found]), corpus()
     registry = found.registry.at(interpreters[backend].version)
+    reproduced = 0
     with Workers({backend: found}, interpreters) as workers:
         for entry in registry.entries:
             if api not in listed(entry.entry.api, found.apis):
                 continue
-            outcomes = list(met(workers, found, entry, api, everything))
-            if entry.entry.stable:
-                assert outcomes, f"{entry.where}: {entry.entry.id} is met by no core case on {api}"
-            for case, target, record in outcomes:
+            # What no core case meets is left to a run of the full tier.
+            for case, target, record in met(workers, found, entry, api, everything):
                 result = repro.reproduce(workers, case, target, record, ["repro", case.id])
                 assert_reproduced(result, entry, found)
+                reproduced += 1
+    assert reproduced > 0
 
 
 def assert_reproduced(result: Reproduction, entry: Known, backend: Backend) -> None:

@@ -71,12 +71,12 @@ def search(question: Question, among: Sequence[Edits] | None = None) -> list[Edi
     ``among`` restricts the search to candidates that an earlier one found. No edits at all is an
     explanation where nothing but the dtype is wrong.
     """
-    if question.empty or (question.right and not question.mistyped):
-        return []
     if among is not None:
         return [edits for edits in among if _fits(question, edits)]
     if question.mistyped and (question.right or question.fits(Meaning(question.request))):
         return [()]
+    if question.empty or question.right:
+        return []
     singles = [
         edit for edit in neighbourhood(question.request, question.name) if not _idle(question, edit)
     ]
