@@ -77,16 +77,7 @@ class Backend:
 
     def launch(self, python: str, mode: str, threads: int) -> Launch:
         """How to start the worker that runs a mode."""
-        limits = dict.fromkeys(
-            (
-                "OMP_NUM_THREADS",
-                "OPENBLAS_NUM_THREADS",
-                "MKL_NUM_THREADS",
-                "TF_NUM_INTRAOP_THREADS",
-                "TF_NUM_INTEROP_THREADS",
-            ),
-            str(threads),
-        )
+        limits = limited(threads)
         own = {name: os.environ[name] for name in limits if name in os.environ}
         return Launch(
             self.name,
@@ -99,6 +90,18 @@ class Backend:
     def requirements(self) -> Path:
         """The pinned distributions of the backend's environment."""
         return self.folder / "requirements.txt"
+
+
+def limited(threads: int) -> dict[str, str]:
+    """The environment that makes frameworks use so many threads."""
+    names = (
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+    )
+    return dict.fromkeys(names, str(threads))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from conformance.cases import Case
 from conformance.compare import Outcome, Verdict, compare
 from conformance.discovery import Target
 from conformance.inquiry import Evidence, Purpose, Searches
-from conformance.known import Check, Facts, Registry
+from conformance.known import Check, Registry
+from conformance.predicates import Facts
 from conformance.records import Failed, Record
 from conformance.reference import Expected, Reference
 from conformance.supervisor import Failure

@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Union
 
-from conformance import judge, known, reference
+from conformance import judge, predicates, reference
 from conformance.cases import Case
 from conformance.discovery import Backend, Interpreter, Target
 from conformance.inquiry import Searches
 from conformance.judge import Unit
-from conformance.known import Facts, Registry
+from conformance.known import Registry
+from conformance.predicates import Facts
 from conformance.records import BackendInfo, Record
 from conformance.reference import Expected
 from conformance.supervisor import DEFAULTS, Broken, Interrupted, Job, Limits, Supervisor
@@ -239,7 +240,7 @@ class Runner:
         except IndexError:
             return None
         registry = self._registries[kind.backend.name]
-        facts = self._facts.setdefault(case.id, known.facts(case))
+        facts = self._facts.setdefault(case.id, predicates.facts(case))
         unit = Unit(case, facts, target, registry, self.references, self.searches)
         begun[id(unit)] = unit
         return unit

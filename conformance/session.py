@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
-from conformance import discovery, known, reference, results, selection
+from conformance import discovery, predicates, reference, results, selection
 from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.discovery import Backend, Interpreter, Target
@@ -106,7 +106,7 @@ def check_registries(backends: Sequence[Backend], corpus: Sequence[Case]) -> Non
     Raises:
         ContentError: such an entry.
     """
-    facts = [known.facts(case) for case in corpus]
+    facts = [predicates.facts(case) for case in corpus]
     for backend in backends:
         backend.registry.check_corpus(facts, backend.apis, list(backend.modes))
 

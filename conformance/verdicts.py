@@ -12,7 +12,8 @@ from conformance.compare import compare
 from conformance.discovery import Target
 from conformance.dtypes import Array
 from conformance.inquiry import Evidence
-from conformance.known import Because, Check, Facts, Known, Registry
+from conformance.known import Because, Check, Known, Registry
+from conformance.predicates import Facts
 from conformance.records import Record, Values
 from conformance.reference import Expected, expect
 from conformance.request import Request

@@ -6,12 +6,12 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from conformance import judge, known
+from conformance import judge, predicates
 from conformance.cases import Case
 from conformance.discovery import Backend, Interpreter, Target
 from conformance.inquiry import Searches
 from conformance.judge import Unit
-from conformance.known import Facts
+from conformance.predicates import Facts
 from conformance.records import Record
 from conformance.runner import References, run_units
 from conformance.supervisor import DEFAULTS, Broken, Failure, Job, Limits, Supervisor
@@ -68,7 +68,7 @@ class Workers:
         try:
             supervisor = self.supervisor(target)
             version = next(iter(supervisor.info["versions"].values()))
-            facts = self.facts.setdefault(case.id, known.facts(case))
+            facts = self.facts.setdefault(case.id, predicates.facts(case))
             registry = self.backends[target.backend].registry.at(version)
             waiting = deque([Unit(case, facts, target, registry, self.references)])
             unit = next(run_units(supervisor, lambda: waiting.popleft() if waiting else None))

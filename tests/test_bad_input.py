@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from conformance import cases, cli, content, document, known, records, results
+from conformance import cases, cli, content, document, known, predicates, records, results
 from conformance.content import ContentError
 from conformance.known import Registry
 from conformance.records import BackendInfo, Header, Record
@@ -71,7 +71,7 @@ def test_registry(file: Path) -> None:
 
 def checked(file: Path) -> Registry:
     registry = known.load(file, "numpy")
-    corpus = [known.facts(case) for case in cases.load([content.root("cases") / "tutorials"])]
+    corpus = [predicates.facts(case) for case in cases.load([content.root("cases") / "tutorials"])]
     registry.check_corpus(corpus, ["loops"], ["eager"])
     return registry
 

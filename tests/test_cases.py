@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import cases, content, document, known, reference, schema
+from conformance import cases, content, document, predicates, reference, schema
 from conformance.cases import Case
 from conformance.data import TensorData
 from conformance.dtypes import DTYPES
@@ -276,7 +276,7 @@ def test_special_values_are_facts(load: Any) -> None:
     text = "shape: [1, 1, 3], set: [{at: [0, 0, 1], to: .nan}]"
     for data, special in ((text, True), ("shape: [1, 1, 3]", False), ("values: [[[.inf]]]", True)):
         (case,) = load(f"cases: [{{id: a, op: max_pool, window: 1, input: {{{data}}}}}]")
-        assert known.facts(case)["special"] is special
+        assert predicates.facts(case)["special"] is special
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int16", "bfloat16"])

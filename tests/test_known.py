@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from conformance import cases, content, known
+from conformance import cases, content, known, predicates
 from conformance.cases import Case
 from conformance.content import ContentError
-from conformance.known import Facts, Registry, When
+from conformance.known import Registry
+from conformance.predicates import Facts, When
 
 ENTRY: dict[str, Any] = {
     "id": "entry",
@@ -54,7 +55,7 @@ def case(tmp_path: Path, **changes: Any) -> Case:
 
 @pytest.fixture
 def facts(tmp_path: Path) -> Facts:
-    return known.facts(case(tmp_path))
+    return predicates.facts(case(tmp_path))
 
 
 def ids(registry: Registry) -> list[str]:
@@ -153,7 +154,7 @@ def test_facts_of_a_case(facts: Facts) -> None:
 def test_facts_of_other_cases(
     tmp_path: Path, changes: dict[str, Any], told: dict[str, Any]
 ) -> None:
-    facts = known.facts(case(tmp_path, **changes))
+    facts = predicates.facts(case(tmp_path, **changes))
     assert {name: facts[name] for name in told} == told
 
 
@@ -192,7 +193,7 @@ def test_facts_of_other_cases(
     ],
 )
 def test_predicates(facts: Facts, when: dict[str, Any], holds: bool) -> None:
-    assert known.holds(When.model_validate(when), facts) is holds
+    assert predicates.holds(When.model_validate(when), facts) is holds
 
 
 def test_the_corpus_must_hold_what_an_entry_speaks_of(load: Any, facts: Facts) -> None:
@@ -209,7 +210,7 @@ def test_the_corpus_must_hold_what_an_entry_speaks_of(load: Any, facts: Facts) -
 
 
 def test_a_spelled_entry_needs_a_case_that_its_api_spells(load: Any, tmp_path: Path) -> None:
-    spelled = known.facts(case(tmp_path, spelling={"a.b": {"padding": "valid"}}))
+    spelled = predicates.facts(case(tmp_path, spelling={"a.b": {"padding": "valid"}}))
     load({"form": "spelled"}).check_corpus([spelled], ["a.b", "a.c"], ["eager"])
     load({"form": "spelled", "api": "a.b"}).check_corpus([spelled], ["a.b", "a.c"], ["eager"])
     with pytest.raises(ContentError, match="matches no case"):

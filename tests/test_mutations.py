@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import cases, content, known
+from conformance import cases, content, known, predicates
 from conformance.content import ContentError
 from tests.profiles import PROFILE
 from tests.test_bad_input import assert_clean
@@ -182,7 +182,7 @@ def test_case_files(file: Path, text: str) -> None:
         shape = case.request.output_shape
         assert len(shape) == case.request.rank + 2
         assert min(shape) >= 0
-        known.facts(case)
+        predicates.facts(case)
         for array, tensor in zip(case.arrays(), case.inputs):
             assert array.shape == tensor.shape
         cotangent = case.cotangent_array()
@@ -199,8 +199,8 @@ def test_registries(file: Path, text: str) -> None:
 
 
 @cache
-def corpus() -> list[known.Facts]:
-    return [known.facts(case) for case in cases.load([content.root("cases") / "tutorials"])]
+def corpus() -> list[predicates.Facts]:
+    return [predicates.facts(case) for case in cases.load([content.root("cases") / "tutorials"])]
 
 
 def test_sources_are_valid(file: Path) -> None:

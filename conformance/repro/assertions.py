@@ -140,9 +140,11 @@ class Assertions:
     def _compared(self, tensor: str, label: str, margin: int = 0) -> Iterator[str]:
         np_, dtype, indent = self.numpy, self.dtype, " " * margin
         shape = "shape" if self._large else "expected.shape"
+        # First of all, as in the suite: what a framework computes late, it refuses here.
+        yield f"{indent}observed = {self.array.format(tensor)}"
         yield from _assertion(
-            f"tuple({tensor}.shape) == {shape}",
-            f'f"wrong-shape: {label} is {{tuple({tensor}.shape)}}, not {{{shape}}}"',
+            f"observed.shape == {shape}",
+            f'f"wrong-shape: {label} is {{observed.shape}}, not {{{shape}}}"',
             indent,
         )
         yield from _assertion(
@@ -150,13 +152,11 @@ class Assertions:
             f'f"wrong-dtype: {label} is {{{tensor}.dtype}}, not {dtype}"',
             indent,
         )
-        first, among, array = f"{np_}.argwhere(wrong)[0].tolist()", "of", self.array.format(tensor)
-        if not self._large:
-            yield f"{indent}observed = {array}"
-        else:
+        first, among = f"{np_}.argwhere(wrong)[0].tolist()", "of"
+        if self._large:
             first, among = "places[wrong.argmax()]", "of these"
             yield f"{indent}places, expected = [*expected], [*expected.values()]"
-            yield f"{indent}observed = {array}[tuple(zip(*places))]"
+            yield f"{indent}observed = observed[tuple(zip(*places))]"
             if self.bounded:
                 yield f"{indent}expected, allowed = {np_}.array(expected).T"
             else:

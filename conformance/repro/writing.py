@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from conformance import __version__, cases, describe, layout, request
 from conformance.adapter import EAGER, Driver, Layout
 from conformance.cases import Case
 from conformance.content import ContentError
-from conformance.discovery import Backend, Target, UsageError
+from conformance.discovery import Backend, Target, UsageError, limited
 from conformance.dtypes import Array
 from conformance.known import Known
 from conformance.literals import WIDTH
@@ -50,12 +50,13 @@ def reproduce(
         Broken: it does not run any more.
     """
     writer = _Writer(workers, case, target, record, command, original)
-    result = writer.reproduction(vjp=record.check == "vjp")
-    if result.agrees or record.check == "vjp" or case.cotangent is None:
-        return result
-    # The suite computes output and gradients together; some outcomes need that.
-    together = writer.reproduction(vjp=True)
-    return together if together.agrees else result
+    # The suite computes output and gradients together, on one thread; some outcomes need that.
+    together = [True] if case.cotangent is not None else []
+    if record.check == "forward":
+        together = [False, *together]
+    attempts = (writer.reproduction(vjp, limits) for limits in ({}, limited(1)) for vjp in together)
+    first = next(attempts)
+    return first if first.agrees else next((each for each in attempts if each.agrees), first)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class _Writer:
     def _backend(self) -> Backend:
         return self.workers.backends[self.target.backend]
 
-    def reproduction(self, vjp: bool) -> Reproduction:
+    def reproduction(self, vjp: bool, limits: Mapping[str, str]) -> Reproduction:
         """The script, with the gradients' lines or without them, and how it ended."""
         expected = self.workers.references(self.case)
         program, own, driver = self._driven(vjp)
@@ -86,12 +87,13 @@ class _Writer:
         tensors = list(zip(self.case.inputs, expected.arrays))
         if vjp and self.case.cotangent is not None and expected.cotangent is not None:
             tensors.append((self.case.cotangent, expected.cotangent))
+        modes = self._backend.modes
         script = Script(
             about=result.about,
             program=program,
             driver=driver,
             layout=own,
-            environment={**self._backend.environment, **self._backend.modes[self.target.mode]},
+            environment={**limits, **self._backend.environment, **modes[self.target.mode]},
             request=self.case.request,
             tensors=tensors,
             results=[Result(reference, result.observed) for reference in result.wanted],

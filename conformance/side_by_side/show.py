@@ -15,7 +15,7 @@ from typing import Literal
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from conformance import describe, known, layout
+from conformance import describe, known, layout, predicates
 from conformance.adapter import Form, Layout
 from conformance.cases import Case
 from conformance.discovery import Backend, Interpreter, Target
@@ -249,7 +249,7 @@ class _Asking:
 
     def _failure(self, api: str, request: Request, mode: str, form: Form) -> Known | None:
         """The entry by which a form fails, forward or backward."""
-        facts = known.facts(replace(self.case, request=request))
+        facts = predicates.facts(replace(self.case, request=request))
         checks: list[Check] = ["forward"] if self.case.cotangent is None else ["forward", "vjp"]
         entries = (self.registry.about(facts, api, mode, form, check) for check in checks)
         return next((entry for listed in entries for entry in listed), None)
