@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from conformance.dtypes import DTYPES, Array
@@ -93,11 +93,16 @@ class Api(ABC):
 
     def lower(self, request: Request) -> Lowering:
         """The request in this API's words."""
+        if request.unbatched:
+            return self.unbatched(request)
         if isinstance(request, Conv):
             return self.conv(request)
         if isinstance(request, ConvTranspose):
             return self.conv_transpose(request)
-        return self.max_pool(request) if request.op == "max_pool" else self.avg_pool(request)
+        if request.output_size is not None:
+            return self.adaptive_pool(request)
+        operators = {"max_pool": self.max_pool, "avg_pool": self.avg_pool, "lp_pool": self.lp_pool}
+        return operators.get(request.op, self.max_pool_indices)(request)
 
     def conv(self, r: Conv) -> Lowering:
         """Lower a convolution."""
@@ -115,8 +120,42 @@ class Api(ABC):
         """Lower an average pooling."""
         return self._missing("average pooling")
 
+    def lp_pool(self, r: Pool) -> Lowering:
+        """Lower an L^p pooling: the norm of order ``r.norm`` of each window."""
+        return self._missing("L^p pooling")
+
+    def max_pool_indices(self, r: Pool) -> Lowering:
+        """Lower a max pooling that returns where the maxima are, in int64.
+
+        An index counts the elements of its channel in row-major order, padding left out.
+        """
+        return self._missing("max pooling with indices")
+
+    def adaptive_pool(self, r: Pool) -> Lowering:
+        """Lower a pooling to ``r.output_size`` positions: adaptive, or global (one position)."""
+        return self._missing(f"{r.op.partition('_')[0]} {r.kind} pooling")
+
+    def unbatched(self, r: Request) -> Lowering:
+        """Lower a request whose arrays come without their batch axis.
+
+        An API that takes them as they are returns the lowering of the batched request's text.
+        """
+        lowering = self.lower(replace(r, unbatched=False))
+        native = lowering.native if isinstance(lowering.native, Program) else lowering.emulated
+        missing = Unsupported(f"{self.name} takes no arrays without a batch axis")
+        return Lowering(missing, None if native is None else _batched(native, r))
+
     def _missing(self, what: str) -> Lowering:
         return Lowering(Unsupported(f"{self.name} has no {what}"))
+
+
+def _batched(program: Program, r: Request) -> Program:
+    """The program on a batch of one."""
+    text = program.source.replace("\ndef forward(", "\ndef batched(", 1).rstrip()
+    names = parameters(r)
+    inputs = ", ".join(("x[None]", *names[1:]))
+    body = f"def forward({', '.join(names)}):\n    return batched({inputs})[0]\n"
+    return Program(f"{text}\n\n\n{body}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance import content, literals, schema
+from conformance import content, geometry, literals, schema
 from conformance.dtypes import DTYPES, Array, DType, cast
 from conformance.request import Conv, ConvTranspose, Pool, Request
 
@@ -152,7 +152,8 @@ class TensorData:
 
     def _permuted(self, request: Request, count: int, dtype: DType) -> bool:
         """Whether the values are all different: a maximum is then at one place only."""
-        return self.name == "x" and request.op == "max_pool" and count <= _span(dtype)
+        largest = isinstance(request, Pool) and request.kind == "max"
+        return self.name == "x" and largest and count <= _span(dtype)
 
     def _values(self, request: Request, dtype: DType) -> Array:
         spec = self.spec
@@ -327,17 +328,28 @@ def telling(request: Request, name: str, shape: tuple[int, ...]) -> Array:
     signs = random.choice((-1, 1), count)
     if not _signed(dtype):
         signs = np.ones(count, np.int64)
-    elif name == "x" and request.op == "max_pool":
+    elif name == "x" and isinstance(request, Pool) and request.kind == "max":
         signs = random.choice((-1, 1), count, p=(7 / 8, 1 / 8))  # padding must not win, nor lose
     wide: type[Any] = np.float64 if dtype.floating else np.int64
     return cast((pool * signs).astype(wide).reshape(shape), dtype)
+
+
+def _sharing(request: Pool) -> int:
+    """Most windows that an element is in."""
+    if request.output_size is None:
+        return math.prod(request.window)
+    most = 1
+    for size, positions in zip(request.spatial, request.output_size):
+        windows = geometry.adaptive_windows(size, positions)
+        most *= max((sum(a <= i < b for a, b in windows) for i in range(size)), default=1)
+    return most
 
 
 def reductions(request: Request) -> dict[str, int]:
     """Number of terms that are summed into one element: of y, and of the gradients of x, w, b."""
     window = math.prod(request.window)
     if isinstance(request, Pool):
-        return {"y": window, "x": window}
+        return {"y": window, "x": _sharing(request)}
     positions = math.prod(request.output_shape[2:])
     batch = request.input_shape[0]
     per_group = request.channels // request.groups, request.out_channels // request.groups

@@ -70,7 +70,12 @@ def meaning(record: Record) -> str:
 def request(r: Request) -> str:
     """The request in words, defaults left out."""
     said = [f"{r.op} {r.rank}-D", f"input {list(r.input_shape)}"]
-    if isinstance(r, Pool):
+    if r.unbatched:
+        said.append("without its batch axis")
+    if isinstance(r, Pool) and r.output_size is not None:
+        if r.op.startswith("adaptive"):
+            said.append(f"output size {words.per_axis(r.output_size)}")
+    elif isinstance(r, Pool):
         said.append(f"window {words.per_axis(r.window)}")
     else:
         said.append(f"kernel {list(r.kernel_shape)}")
@@ -79,8 +84,8 @@ def request(r: Request) -> str:
         named = "" if r.padding.word == "explicit" else f"{r.padding.word} = "
         mode = "" if r.padding.mode == "zeros" else f" ({r.padding.mode})"
         said.append(f"padding {named}{words.pairs(r.padding.pairs)}{mode}")
-    default = r.window if isinstance(r, Pool) else (1,) * r.rank
-    if r.stride != default or isinstance(r, Pool):
+    slides = isinstance(r, Pool) and r.output_size is None
+    if slides or (not isinstance(r, Pool) and any(s != 1 for s in r.stride)):
         said.append(f"stride {words.per_axis(r.stride)}")
     if any(d != 1 for d in r.dilation):
         said.append(f"dilation {words.per_axis(r.dilation)}")
@@ -89,13 +94,19 @@ def request(r: Request) -> str:
             said.append(f"groups {r.groups}")
         if r.bias:
             said.append("bias")
-    if isinstance(r, ConvTranspose) and any(r.output_padding):
+    if isinstance(r, ConvTranspose) and r.sized:
+        said.append(f"output size {words.per_axis(r.output_shape[2:])}")
+    elif isinstance(r, ConvTranspose) and any(r.output_padding):
         said.append(f"output padding {words.per_axis(r.output_padding)}")
     if isinstance(r, Pool):
         if r.ceil_mode:
             said.append("ceil mode")
         if r.op == "avg_pool" and not r.count_include_pad:
             said.append("padding not counted")
+        if r.divisor is not None:
+            said.append(f"divisor {r.divisor}")
+        if r.kind == "lp":
+            said.append(f"norm {r.norm:g}")
         if r.padding_value is not None:
             said.append(f"padded by hand with {r.padding_value:g}")
     return ", ".join(said) + f" → output {list(r.output_shape)}"

@@ -13,6 +13,8 @@ Sources of the rules:
 * ceil mode: PyTorch ``MaxPool2d``: "sliding windows are allowed to go off-bounds if they start
   within the left padding or the input; sliding windows that would start in the right padded
   region are ignored".
+* adaptive pooling: PyTorch ``AdaptiveAvgPool2d`` (``start_index`` and ``end_index`` in
+  ``aten/src/ATen/native/AdaptivePooling.h``); Keras ``AdaptiveAveragePooling2D``.
 * transposed 'same' and 'valid': the gradient of the forward convolution (TensorFlow
   ``conv2d_transpose``).
 """
@@ -54,6 +56,15 @@ def same_pads(size: int, window: int, stride: int, dilation: int, lower: bool = 
     total = max((positions - 1) * stride + effective_window(window, dilation) - size, 0)
     small, large = total // 2, total - total // 2
     return (large, small) if lower else (small, large)
+
+
+def adaptive_windows(size: int, positions: int) -> tuple[Pair, ...]:
+    """Start and end (excluded) of each window that shares ``size`` elements among ``positions``.
+
+    Window i goes from floor(i·size / positions) to ceil((i + 1)·size / positions): windows overlap
+    where the division leaves a rest, and repeat where there are more positions than elements.
+    """
+    return tuple((i * size // positions, -(-(i + 1) * size // positions)) for i in range(positions))
 
 
 def transposed_output_size(

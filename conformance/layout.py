@@ -13,8 +13,14 @@ CANONICAL = {"x": "NC*", "y": "NC*", "b": "O"}
 
 def to_api(name: str, array: Array, request: Request, layout: Layout) -> Array:
     """A fresh contiguous array in the API's order; ``name`` is x, w, b or y."""
-    moved = array.transpose(axes(name, request, layout, array.ndim))
+    own = handed(name, array, request)
+    moved = own.transpose(axes(name, request, layout, own.ndim))
     return np.array(moved, order="C", copy=True)
+
+
+def handed(name: str, array: Array, request: Request) -> Array:
+    """The canonical array as frameworks get it: without its batch axis where that is left out."""
+    return array[0] if request.unbatched and name in "xy" else array
 
 
 def axes(name: str, request: Request, layout: Layout, rank: int) -> tuple[int, ...]:
@@ -29,15 +35,17 @@ def from_api(name: str, array: Array, request: Request, layout: Layout) -> Array
     then evidence.
     """
     canonical, own = _orders(name, request, layout)
-    if array.ndim != (1 if name == "b" else request.rank + 2):
+    batched = not (request.unbatched and name in "xy")
+    if array.ndim != (1 if name == "b" else request.rank + 1 + batched):
         return array
-    return np.ascontiguousarray(array.transpose(_axes(own, canonical, array.ndim)))
+    moved = np.ascontiguousarray(array.transpose(_axes(own, canonical, array.ndim)))
+    return moved if batched else moved[None]
 
 
 def described(request: Request, layout: Layout) -> str:
     """The axis orders in words: ``x NHWC, w HWIO``."""
     axes = "DHW"[-request.rank :]
-    words = [f"x {layout.data.replace('*', axes)}"]
+    words = [f"x {_orders('x', request, layout)[1].replace('*', axes)}"]
     if not isinstance(request, Pool):
         words.append(f"w {_orders('w', request, layout)[1].replace('*', axes)}")
     return ", ".join(words)
@@ -48,7 +56,10 @@ def _orders(name: str, request: Request, layout: Layout) -> tuple[str, str]:
         if isinstance(request, ConvTranspose):
             return "IO*", layout.transposed_kernel
         return "OI*", layout.kernel
-    return CANONICAL[name], "O" if name == "b" else layout.data
+    orders = CANONICAL[name], "O" if name == "b" else layout.data
+    if request.unbatched and name in "xy":
+        return orders[0].replace("N", ""), orders[1].replace("N", "")
+    return orders
 
 
 def _axes(source: str, target: str, rank: int) -> tuple[int, ...]:

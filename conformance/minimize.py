@@ -25,7 +25,7 @@ from conformance.request import ConvTranspose, Pool, input_shapes
 TRIES = 300
 SMALL = (1, 2, 3, 4, 5)
 FIELDS = {"x": "input", "w": "kernel", "b": "bias", "y": "cotangent"}
-PER_AXIS = {"stride": 1, "dilation": 1, "output_padding": 0}
+PER_AXIS = {"stride": 1, "dilation": 1, "output_padding": 0, "output_size": 1}
 REMARKS: dict[str, Any] = {"expect": None, "exact": None, "note": None, "tags": []}
 Shapes = dict[str, tuple[int, ...]]
 Change = dict[str, Any]
@@ -244,16 +244,18 @@ def _steps(name: str) -> Step:
         if getattr(case.fields, name) is None:
             return
         yield {name: None}
-        for values in _axis_by_axis(getattr(case.request, name), PER_AXIS[name]):
+        for values in _axis_by_axis(getattr(case.request, name, ()), PER_AXIS[name]):
             yield {name: _one(values, None)}
 
     return step
 
 
 def _options(case: Case) -> Iterator[Change]:
-    for name in ("bias", "padding_mode", "ceil_mode", "count_include_pad"):
+    for name in ("bias", "padding_mode", "ceil_mode", "count_include_pad", "divisor", "norm"):
         if getattr(case.fields, name) is not None:
             yield {name: None}
+    if case.fields.unbatched:
+        yield {"unbatched": False}
     if case.fields.signed_zero:
         yield {"signed_zero": False}
 
@@ -295,6 +297,7 @@ STEPS: tuple[Step, ...] = (
     _steps("stride"),
     _steps("dilation"),
     _steps("output_padding"),
+    _steps("output_size"),
     _options,
     _spatial,
     _window,

@@ -101,7 +101,7 @@ def _instead(key: str, place: Place, model: type[pydantic.BaseModel]) -> str:
     if near:
         return f"; did you mean {near[0]!r}?"
     listed = ", ".join(there)
-    return f"; there are {listed}" if len(listed) <= 120 else "; see 'conformance schema'"
+    return f"; there are {listed}" if len(listed) <= 160 else "; see 'conformance schema'"
 
 
 def _models(model: type[pydantic.BaseModel], place: Place) -> list[type[pydantic.BaseModel]]:

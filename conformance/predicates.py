@@ -47,7 +47,7 @@ Numerics = Annotated[
     Union[Numeric, list[Numeric]],
     Wanted("a whole number, a comparison such as '>1', or a list of such"),
 ]
-PaddingFact = Literal["same", "same_lower", "valid", "explicit"]
+PaddingFact = Literal["same", "same_lower", "valid", "causal", "explicit"]
 
 
 class When(Model):
@@ -85,6 +85,13 @@ class When(Model):
         None, description="whether ceil mode drops a last window that starts in the padding"
     )
     count_include_pad: bool | None = None
+    divisor: bool | None = Field(None, description="whether averages divide by a given number")
+    norm: Union[Numerics, None] = None
+    uneven_windows: bool | None = Field(
+        None, description="whether an adaptive pooling's windows differ in size or overlap"
+    )
+    unbatched: bool | None = None
+    sized: bool | None = Field(None, description="whether the case names the output's size")
     padding_reaches_window: bool | None = Field(
         None, description="whether a window can lie in the padding altogether"
     )
@@ -129,6 +136,13 @@ def facts(case: Case) -> Facts:
         and every_window(r) != r.output_shape[2:],
         "count_include_pad": isinstance(r, Pool) and r.count_include_pad,
         "uneven_dilation": len(set(r.dilation)) > 1,
+        "divisor": isinstance(r, Pool) and r.divisor is not None,
+        "norm": r.norm if isinstance(r, Pool) and r.kind == "lp" else None,
+        "uneven_windows": isinstance(r, Pool)
+        and r.output_size is not None
+        and any(n % m for n, m in zip(r.spatial, r.output_size)),
+        "unbatched": r.unbatched,
+        "sized": isinstance(r, ConvTranspose) and r.sized,
         "padding_reaches_window": any(
             max(pair) >= effective_window(k, d)
             for pair, k, d in zip(r.padding.pairs, r.window, r.dilation)

@@ -96,7 +96,9 @@ def expect(
     with np.errstate(invalid="ignore", over="ignore"):
         output = oracle.forward(request, *arrays)
         magnitudes = _Magnitudes(request, arrays, cotangent, accumulation)
-        reference = _reference("y", dtype, output, magnitudes.output(), magnitudes.sums)
+        reference = _reference(
+            "y", DTYPES[request.result_dtype], output, magnitudes.output(), magnitudes.sums
+        )
         if cotangent is None:
             return Expected(request, arrays, None, reference, None)
         gradients = tuple(
@@ -170,10 +172,10 @@ class _Magnitudes:
     def output(self) -> Array | None:
         """Allowed error of the output."""
         request = self.request
-        if not self.dtype.floating or request.op == "max_pool":
+        if not self.dtype.floating or _selects(request):
             return None
         exact = all(self.integral[name] for name in parameters(request))
-        if isinstance(request, Pool) and not _power_of_two_count(request):
+        if isinstance(request, Pool) and not _exact_division(request):
             exact = False
         largest = _largest(self.arrays[0])
         if not isinstance(request, Pool):
@@ -184,7 +186,7 @@ class _Magnitudes:
         magnitude = oracle.forward(request, *map(_absolute, self.arrays))
         if exact and _peak(magnitude) <= self.sums.exact_limit:
             return None
-        return self._allowed(magnitude, self.terms["y"] + 1)
+        return self._allowed(magnitude, self.terms["y"] + 1 + _powers(request))
 
     def gradient(self, name: str) -> Array | None:
         """Allowed error of the gradient of x, w or b."""
@@ -192,19 +194,22 @@ class _Magnitudes:
         assert cotangent is not None
         factors = [] if isinstance(request, Pool) else {"x": ["w"], "w": ["x"]}.get(name, [])
         exact = self.integral["y"] and all(self.integral[factor] for factor in factors)
-        if request.op == "avg_pool" and isinstance(request, Pool):
-            exact = exact and _power_of_two_count(request)
+        if isinstance(request, Pool) and request.kind != "max":
+            exact = exact and _exact_division(request)
         peak = _largest(cotangent)
         for factor in factors:
             peak *= _largest(self.arrays[parameters(request).index(factor)])
         if exact and self.terms[name] * peak <= self.sums.exact_limit:
             return None
-        arrays = self.arrays if request.op == "max_pool" else tuple(map(_absolute, self.arrays))
+        arrays = self.arrays if _selects(request) else tuple(map(_absolute, self.arrays))
         magnitudes = oracle.vjp(request, _absolute(cotangent), *arrays)
         magnitude = magnitudes[parameters(request).index(name)]
         if exact and _peak(magnitude) <= self.sums.exact_limit:
             return None
-        return self._allowed(magnitude, self.terms[name] + 1)
+        terms = self.terms[name] + 1
+        if _powers(request):
+            terms += self.terms["y"] + 2 * _powers(request)
+        return self._allowed(magnitude, terms)
 
     def _allowed(self, magnitude: Array, terms: int) -> Array:
         return allowed_error(self.dtype, self.sums, terms, magnitude)
@@ -247,9 +252,27 @@ def _peak(magnitude: Array) -> float:
     return float(np.max(magnitude, initial=0.0))
 
 
-def _power_of_two_count(request: Pool) -> bool:
+def _selects(request: Request) -> bool:
+    """Whether results are elements of the input, or their places, and never computed."""
+    return isinstance(request, Pool) and request.kind == "max"
+
+
+def _powers(request: Request) -> int:
+    """Roundings that powers and roots add to those of a sum, a few units each."""
+    if not (isinstance(request, Pool) and request.kind == "lp"):
+        return 0
+    return 4 + math.ceil(request.norm)
+
+
+def _exact_division(request: Pool) -> bool:
     """Whether every average divides by the same power of two, so that division is exact."""
-    count = math.prod(request.window)
+    if request.kind == "lp":
+        return False
+    count = math.prod(request.window) if request.divisor is None else request.divisor
+    if count & (count - 1):
+        return False
+    if request.output_size is not None:
+        return not any(n % m for n, m in zip(request.spatial, request.output_size))
     whole = all(
         (positions - 1) * stride + (window - 1) * dilation + 1 <= size
         for positions, stride, window, dilation, size in zip(
@@ -260,4 +283,4 @@ def _power_of_two_count(request: Pool) -> bool:
             request.spatial,
         )
     )
-    return whole and request.padding.none and count & (count - 1) == 0
+    return request.divisor is not None or (whole and request.padding.none)

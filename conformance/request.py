@@ -9,16 +9,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Union, get_args
 
 from conformance import geometry
 from conformance.geometry import Pair
 
-Op = Literal["conv", "conv_transpose", "max_pool", "avg_pool"]
+PoolOp = Literal[
+    "max_pool",
+    "avg_pool",
+    "lp_pool",
+    "max_pool_indices",
+    "adaptive_max_pool",
+    "adaptive_avg_pool",
+    "global_max_pool",
+    "global_avg_pool",
+]
+Op = Literal["conv", "conv_transpose", PoolOp]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
-PaddingWord = Literal["same", "same_lower", "valid", "explicit"]
-OPS: tuple[str, ...] = get_args(Op)
+PaddingWord = Literal["same", "same_lower", "valid", "causal", "explicit"]
+POOLS: tuple[PoolOp, ...] = get_args(PoolOp)
+OPS: tuple[str, ...] = ("conv", "conv_transpose", *POOLS)
+ADAPTIVE_POOLS: tuple[PoolOp, ...] = POOLS[4:]
 
 
 @dataclass(frozen=True)
@@ -58,13 +70,18 @@ class Padding:
 
 @dataclass(frozen=True)
 class _Windowed:
-    """What convolution and pooling share: a window that slides over an input."""
+    """What convolution and pooling share: a window that slides over an input.
+
+    ``unbatched`` says that the framework gets and gives arrays without the axis N, which is one
+    image here.
+    """
 
     input_shape: tuple[int, ...]
     padding: Padding
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
     dtype: str
+    unbatched: bool = field(default=False, kw_only=True)
 
     @property
     def rank(self) -> int:
@@ -80,6 +97,11 @@ class _Windowed:
     def channels(self) -> int:
         """Number of input channels."""
         return self.input_shape[1]
+
+    @property
+    def result_dtype(self) -> str:
+        """The output's dtype."""
+        return self.dtype
 
 
 @dataclass(frozen=True)
@@ -114,12 +136,16 @@ class Conv(_Windowed):
 
 @dataclass(frozen=True)
 class ConvTranspose(_Windowed):
-    """The adjoint of `Conv` with respect to its input; kernel ``(C, O / groups, *window)``."""
+    """The adjoint of `Conv` with respect to its input; kernel ``(C, O / groups, *window)``.
+
+    ``sized`` says that the case named the output's size, from which the output padding follows.
+    """
 
     kernel_shape: tuple[int, ...]
     output_padding: tuple[int, ...]
     groups: int = 1
     bias: bool = False
+    sized: bool = False
     op: Op = "conv_transpose"
 
     @property
@@ -149,27 +175,50 @@ class ConvTranspose(_Windowed):
 
 @dataclass(frozen=True)
 class Pool(_Windowed):
-    """Maximum or average over a window of each channel.
+    """A reduction of each channel over windows: maximum, its index, average, or L^p norm.
 
     ``padding_value`` is None for the operator's own padding (minus infinity for the maximum,
-    zero for the average); a number says that the input is padded by hand with that value before
-    a pooling without padding.
+    zero for the others); a number says that the input is padded by hand with that value before
+    a pooling without padding. ``divisor`` replaces the number that averages divide by. ``norm``
+    is the p of the L^p norm. The index of a maximum counts the elements of its channel's
+    unpadded input in row-major order.
+
+    An adaptive pooling has an ``output_size``, and windows as `geometry.adaptive_windows` says;
+    its ``window`` is the largest of them, and stride and dilation mean nothing. A global one is
+    adaptive with one position.
     """
 
     window: tuple[int, ...]
     ceil_mode: bool = False
     count_include_pad: bool = True
     padding_value: float | None = None
-    op: Op = "max_pool"
+    divisor: int | None = None
+    norm: float = 2.0
+    output_size: tuple[int, ...] | None = None
+    op: PoolOp = "max_pool"
 
     @property
-    def kind(self) -> Literal["max", "avg"]:
+    def kind(self) -> Literal["max", "avg", "lp"]:
         """Which reduction."""
-        return "max" if self.op == "max_pool" else "avg"
+        if self.op == "lp_pool":
+            return "lp"
+        return "max" if "max" in self.op else "avg"
+
+    @property
+    def indices(self) -> bool:
+        """Whether the output is where the maxima are."""
+        return self.op == "max_pool_indices"
+
+    @property
+    def result_dtype(self) -> str:
+        """The output's dtype; indices are int64."""
+        return "int64" if self.indices else self.dtype
 
     @property
     def output_shape(self) -> tuple[int, ...]:
         """Shape ``(N, C, *positions)``."""
+        if self.output_size is not None:
+            return (*self.input_shape[:2], *self.output_size)
         by_hand = self.ceil_mode and self.padding_value is not None
         request = _with_padded_input(self) if by_hand else self
         return (*self.input_shape[:2], *_positions(request, self.ceil_mode))

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
-from conformance import content, data, geometry, schema
+from conformance import content, data, geometry, resolve_pool, schema
 from conformance.data import TensorData
 from conformance.dtypes import DTYPES
-from conformance.geometry import Pair
+from conformance.options import (
+    Options,
+    RequestError,
+    make_padding,
+    per_axis,
+    per_side,
+    refuse_foreign,
+    required,
+)
 from conformance.request import (
+    OPS,
+    POOLS,
     Conv,
     ConvTranspose,
     Padding,
-    PaddingMode,
     PaddingWord,
     Pool,
     Request,
 )
 
+__all__ = ["RequestError", "cotangent", "request", "tensors"]
+
 ELEMENT_LIMIT = 2**26
 WORK_LIMIT = 2**42
-POOLS = ("max_pool", "avg_pool")
-
-
-class RequestError(ValueError):
-    """A request that cannot be meant: ``field`` names the part of the case at fault, dotted."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field, self.message = field, message
 
 
 def request(fields: schema.Fields, edit: schema.Options | None = None) -> Request:
@@ -39,8 +40,8 @@ def request(fields: schema.Fields, edit: schema.Options | None = None) -> Reques
     Raises:
         RequestError: something is missing, does not fit the operator, or has no meaning.
     """
-    op = _required(fields.op, "op", "one of conv, conv_transpose, max_pool, avg_pool")
-    options = _Options(fields, edit)
+    op = required(fields.op, "op", f"one of {', '.join(OPS)}")
+    options = Options(fields, edit)
     input_shape = _shape(fields.input, "input", f"{op} needs an input")
     rank = len(input_shape) - 2
     if rank not in (1, 2, 3):
@@ -49,32 +50,38 @@ def request(fields: schema.Fields, edit: schema.Options | None = None) -> Reques
             "the shape is (batch, channels, 1 to 3 spatial sizes), got "
             f"{content.shown(input_shape)}",
         )
-    _refuse_foreign(op, fields, options)
+    refuse_foreign(op, options)
     dtype = _dtype(fields)
-    if op == "avg_pool" and not DTYPES[dtype].floating:
-        field = "dtype" if fields.dtype else "input.dtype"
-        raise RequestError(field, f"the average of {dtype} has no agreed meaning; use a float")
     _check_accumulation(fields, dtype)
-    window = _window(op, fields, options, rank)
-    stride = _per_axis(options.get("stride"), rank, "stride") or (
-        window if op in POOLS else (1,) * rank
-    )
-    dilation = _per_axis(options.get("dilation"), rank, "dilation") or (1,) * rank
+    _check_batch(fields, input_shape)
     result: Request
-    if op == "conv_transpose":
-        result = _conv_transpose(fields, options, input_shape, window, stride, dilation, dtype)
+    if op in POOLS:
+        result = resolve_pool.pool(op, options, input_shape, dtype, fields.unbatched)
     else:
-        padding = _padding(options, input_shape[2:], window, stride, dilation)
-        common = (input_shape, padding, stride, dilation, dtype)
-        if op == "conv":
-            kernel_shape = _shape(fields.kernel, "kernel", "")
-            groups = options.get("groups") or 1
-            _check_channels(kernel_shape[1] * groups, kernel_shape[0], input_shape[1], groups)
-            result = Conv(*common, kernel_shape, groups, bool(fields.bias))
-        else:
-            result = _pool(op, options, common, window)
+        result = _convolution(fields, options, input_shape, dtype)
     _check_size(result)
     return result
+
+
+def _convolution(
+    fields: schema.Fields, options: Options, input_shape: tuple[int, ...], dtype: str
+) -> Conv | ConvTranspose:
+    assert fields.op is not None
+    rank = len(input_shape) - 2
+    kernel_shape = _kernel_shape(fields.op, fields, rank)
+    stride = per_axis(options.get("stride"), rank, "stride") or (1,) * rank
+    dilation = per_axis(options.get("dilation"), rank, "dilation") or (1,) * rank
+    groups = options.get("groups") or 1
+    if fields.op == "conv_transpose":
+        _check_channels(kernel_shape[0], kernel_shape[1] * groups, input_shape[1], groups)
+        steps = (kernel_shape, stride, dilation)
+        return _conv_transpose(fields, options, input_shape, *steps, groups, dtype)
+    _check_channels(kernel_shape[1] * groups, kernel_shape[0], input_shape[1], groups)
+    padding = make_padding(options, input_shape[2:], kernel_shape[2:], stride, dilation)
+    return Conv(
+        input_shape, padding, stride, dilation, dtype, kernel_shape, groups, bool(fields.bias),
+        unbatched=fields.unbatched,
+    )  # fmt: skip
 
 
 def tensors(fields: schema.Fields, resolved: Request) -> tuple[TensorData, ...]:
@@ -99,29 +106,12 @@ def cotangent(fields: schema.Fields, resolved: Request) -> TensorData | None:
     """The cotangent of the case's VJP, or None where gradients are not checked."""
     if fields.vjp is False:
         return None
-    if not DTYPES[resolved.dtype].floating:
+    if not DTYPES[resolved.result_dtype].floating:
         if fields.vjp:
-            raise RequestError("vjp", f"{resolved.dtype} has no gradients; leave 'vjp' out")
+            raise RequestError("vjp", f"{resolved.result_dtype} has no gradients; leave 'vjp' out")
         return None
     spec = fields.cotangent or schema.Tensor()
     return _tensor("y", "cotangent", resolved.output_shape, spec, resolved)
-
-
-class _Options:
-    """A case's options, an edit's first."""
-
-    def __init__(self, fields: schema.Fields, edit: schema.Options | None) -> None:
-        self.fields, self.edit = fields, edit
-
-    def get(self, name: str) -> Any:
-        changed = getattr(self.edit, name, None)
-        return changed if changed is not None else getattr(self.fields, name, None)
-
-
-def _required(value: Any, field: str, form: str) -> Any:
-    if value is None:
-        raise RequestError(field, f"{field!r} is missing: {form}")
-    return value
 
 
 def _shape(spec: schema.Tensor | None, field: str, need: str) -> tuple[int, ...]:
@@ -180,24 +170,13 @@ def _check_accumulation(fields: schema.Fields, dtype: str) -> None:
         raise RequestError("accumulation", f"{sums} is narrower than the case's {dtype}")
 
 
-def _per_axis(value: int | Sequence[int] | None, rank: int, field: str) -> tuple[int, ...] | None:
-    if value is None:
-        return None
-    if isinstance(value, int):
-        return (value,) * rank
-    if len(value) != rank:
-        raise RequestError(
-            field,
-            f"{_entries(rank)} needed, one per spatial axis, or a single number "
-            f"(got {content.shown(value)})",
-        )
-    return tuple(value)
+def _check_batch(fields: schema.Fields, input_shape: tuple[int, ...]) -> None:
+    if fields.unbatched and input_shape[0] != 1:
+        message = f"only a batch of one can do without its axis, this one has {input_shape[0]}"
+        raise RequestError("unbatched", message)
 
 
-def _window(op: str, fields: schema.Fields, options: _Options, rank: int) -> tuple[int, ...]:
-    if op in POOLS:
-        window = _required(options.get("window"), "window", "the size of the pooling window")
-        return _per_axis(window, rank, "window") or ()
+def _kernel_shape(op: str, fields: schema.Fields, rank: int) -> tuple[int, ...]:
     kernel_shape = _shape(fields.kernel, "kernel", f"{op} needs a kernel")
     if len(kernel_shape) != rank + 2:
         raise RequestError(
@@ -208,130 +187,31 @@ def _window(op: str, fields: schema.Fields, options: _Options, rank: int) -> tup
     if 0 in kernel_shape[2:]:
         message = f"a window has at least one element, got {list(kernel_shape)}"
         raise RequestError(_shape_field(fields.kernel, "kernel"), message)
-    return kernel_shape[2:]
-
-
-def _refuse_foreign(op: str, fields: schema.Fields, options: _Options) -> None:
-    """Refuse options that mean nothing for the operator."""
-    foreign = {
-        "conv": ("window", "ceil_mode", "count_include_pad", "output_padding", "padding_value"),
-        "conv_transpose": ("window", "ceil_mode", "count_include_pad", "padding_value"),
-        "max_pool": ("kernel", "bias", "groups", "count_include_pad", "output_padding"),
-        "avg_pool": ("kernel", "bias", "groups", "output_padding"),
-    }[op]
-    for name in foreign:
-        if options.get(name) is not None:
-            raise RequestError(name, f"{op} has no {name!r}; remove it")
-    mode = options.get("padding_mode")
-    if op != "conv" and mode not in (None, "zeros"):
-        raise RequestError("padding_mode", f"{op} has no padding mode {mode!r}, only 'zeros'")
-
-
-def _elements(number: int) -> str:
-    return f"{number} element{'s' * (number != 1)}"
-
-
-def _entries(number: int) -> str:
-    return "1 entry is" if number == 1 else f"{number} entries are"
-
-
-def _pairs(value: Any, rank: int) -> tuple[Pair, ...]:
-    sides = [value] * rank if isinstance(value, int) else value
-    if len(sides) != rank:
-        raise RequestError(
-            "padding",
-            f"{_entries(rank)} needed, one per spatial axis, each a number or [before, after] "
-            f"(got {content.shown(value)})",
-        )
-    return tuple((side, side) if isinstance(side, int) else (side[0], side[1]) for side in sides)
-
-
-def _padding(
-    options: _Options,
-    spatial: tuple[int, ...],
-    window: tuple[int, ...],
-    stride: tuple[int, ...],
-    dilation: tuple[int, ...],
-) -> Padding:
-    value = options.get("padding")
-    mode: PaddingMode = options.get("padding_mode") or "zeros"
-    word: PaddingWord = value if isinstance(value, str) else "explicit"  # type: ignore[assignment]
-    if value is None or value == "valid":
-        pairs: tuple[Pair, ...] = ((0, 0),) * len(spatial)
-    elif isinstance(value, str):
-        lower = value == "same_lower"
-        pairs = tuple(
-            geometry.same_pads(*sizes, lower) for sizes in zip(spatial, window, stride, dilation)
-        )
-    else:
-        pairs = _pairs(value, len(spatial))
-    for size, pair in zip(spatial, pairs):
-        if size + min(pair[0], 0) + min(pair[1], 0) < 0:
-            raise RequestError(
-                "padding", f"{list(pair)} crops more than the {_elements(size)} there are"
-            )
-        if mode != "zeros" and min(pair) < 0:
-            raise RequestError("padding", f"negative padding crops; it has no mode {mode!r}")
-        if mode == "replicate" and size == 0 and max(pair) > 0:
-            raise RequestError("padding", "there is no element to replicate")
-        if size == 0 and mode in ("reflect", "circular") and max(pair) > 0:
-            raise RequestError("padding", f"there is no element for {mode!r} padding")
-        limit = {"reflect": size - 1, "circular": size}.get(mode)
-        if limit is not None and max(pair) > max(limit, 0):
-            raise RequestError(
-                "padding",
-                f"{mode!r} padding of {max(pair)} on {_elements(size)} is undefined; at most "
-                f"{limit}",
-            )
-    return Padding(pairs, word, mode)
-
-
-def _pool(
-    op: str,
-    options: _Options,
-    common: tuple[tuple[int, ...], Padding, tuple[int, ...], tuple[int, ...], str],
-    window: tuple[int, ...],
-) -> Pool:
-    input_shape, padding, _, dilation, _ = common
-    ceil_mode = bool(options.get("ceil_mode"))
-    if ceil_mode:
-        for size, k, d, pair in zip(input_shape[2:], window, dilation, padding.pairs):
-            if geometry.effective_window(k, d) > size + sum(pair):
-                raise RequestError(
-                    "window",
-                    f"a window of {geometry.effective_window(k, d)} on {size + sum(pair)} padded "
-                    "elements is undefined in ceil mode; make the input larger",
-                )
-    count = options.get("count_include_pad")
-    return Pool(
-        *common,
-        window,
-        ceil_mode,
-        True if count is None else count,
-        options.get("padding_value"),
-        "max_pool" if op == "max_pool" else "avg_pool",
-    )
+    return kernel_shape
 
 
 def _conv_transpose(
     fields: schema.Fields,
-    options: _Options,
+    options: Options,
     input_shape: tuple[int, ...],
-    window: tuple[int, ...],
+    kernel_shape: tuple[int, ...],
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
+    groups: int,
     dtype: str,
 ) -> ConvTranspose:
-    kernel_shape = _shape(fields.kernel, "kernel", "")
-    groups = options.get("groups") or 1
-    _check_channels(kernel_shape[0], kernel_shape[1] * groups, input_shape[1], groups)
-    rank = len(window)
-    given = options.get("output_padding")
+    window, rank = kernel_shape[2:], len(stride)
+    given, size = options.get("output_padding"), options.get("output_size")
     value = options.get("padding")
     word: PaddingWord = value if isinstance(value, str) else "explicit"  # type: ignore[assignment]
+    if word == "causal":
+        raise RequestError("padding", "a transposed convolution has no 'causal' padding")
+    if size is not None and given is not None:
+        raise RequestError("output_padding", "it follows from 'output_size'; remove one of them")
     if word in ("same", "same_lower"):
-        if given is not None:
-            raise RequestError("output_padding", f"{word!r} fixes the output size; remove it")
+        for name in ("output_padding", "output_size"):
+            if options.get(name) is not None:
+                raise RequestError(name, f"{word!r} fixes the output size; remove it")
         resolved = [
             geometry.transposed_same(k, s, d, word == "same_lower")
             for k, s, d in zip(window, stride, dilation)
@@ -339,20 +219,37 @@ def _conv_transpose(
         pairs = tuple(pair for pair, _ in resolved)
         extra = tuple(rest for _, rest in resolved)
     else:
-        pairs = ((0, 0),) * rank if value is None or word == "valid" else _pairs(value, rank)
-        extra = _per_axis(given, rank, "output_padding") or (0,) * rank
-        for more, s, d in zip(extra, stride, dilation):
-            if more and more >= max(s, d):
-                raise RequestError(
-                    "output_padding", f"{more} is not smaller than the stride {s} or dilation {d}"
-                )
+        pairs = ((0, 0),) * rank if value is None or word == "valid" else per_side(value, rank)
+        extra = per_axis(given, rank, "output_padding") or (0,) * rank
+        if size is not None:
+            sizes = per_axis(size, rank, "output_size") or ()
+            axes = zip(sizes, input_shape[2:], window, stride, dilation, pairs)
+            extra = tuple(
+                wanted - geometry.transposed_output_size(n, k, s, d, pads, 0)
+                for wanted, n, k, s, d, pads in axes
+            )
+        _check_output_padding(extra, stride, dilation, "output_size" if size else "output_padding")
     result = ConvTranspose(
         input_shape, Padding(pairs, word), stride, dilation, dtype, kernel_shape, extra, groups,
-        bool(fields.bias),
+        bool(fields.bias), size is not None, unbatched=fields.unbatched,
     )  # fmt: skip
     if min(result.output_shape[2:]) < 0:
         raise RequestError("padding", f"{list(map(list, pairs))} crops more than the whole output")
     return result
+
+
+def _check_output_padding(
+    extra: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...], field: str
+) -> None:
+    for more, s, d in zip(extra, stride, dilation):
+        if field == "output_size" and not 0 <= more < max(s, d, 1):
+            raise RequestError(
+                field,
+                f"it is {abs(more)} {'above' if more > 0 else 'below'} the smallest output; from 0 "
+                f"to {max(s, d) - 1} more can be had at stride {s} and dilation {d}",
+            )
+        if more and more >= max(s, d):
+            raise RequestError(field, f"{more} is not smaller than the stride {s} or dilation {d}")
 
 
 def _check_channels(inputs: int, outputs: int, channels: int, groups: int) -> None:

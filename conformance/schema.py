@@ -65,12 +65,12 @@ PerAxis = Annotated[
 Sides = Annotated[list[Amount], Field(min_length=2, max_length=2)]
 PaddingSpec = Annotated[
     Union[
-        Literal["same", "same_lower", "valid"],
+        Literal["same", "same_lower", "valid", "causal"],
         Amount,
         Annotated[list[Union[Amount, Sides]], Field(min_length=1, max_length=3)],
     ],
     Wanted(
-        "'same', 'same_lower', 'valid', a whole number, or a list with a number or "
+        "'same', 'same_lower', 'valid', 'causal', a whole number, or a list with a number or "
         "[before, after] per spatial axis"
     ),
 ]
@@ -188,9 +188,12 @@ class Operator(Model):
     dilation: PerAxis | None = None
     groups: Positive | None = None
     output_padding: OutputPadding | None = None
+    output_size: PerAxis | None = None
     window: PerAxis | None = None
     ceil_mode: bool | None = None
     count_include_pad: bool | None = None
+    divisor: Positive | None = None
+    norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Positive | None = None
 
 
 class Options(Operator):
@@ -220,6 +223,7 @@ class Fields(Operator):
     bias: Annotated[Tensor | bool, Wanted("true, false, or a tensor")] | None = None
     cotangent: Tensor | None = None
     dtype: DTypeName | None = None
+    unbatched: bool = Field(False, description="hand over arrays without the batch axis, of one")
     vjp: bool | None = Field(None, description="also check gradients; true for floating dtypes")
     exact: Literal[True] | None = Field(
         None, description="claim that all sums are exact; refused where they are not"

@@ -81,6 +81,22 @@ class Loops(Api):
             return Lowering(Unsupported(f"the average of {r.dtype} has no agreed meaning"))
         return _pool(r)
 
+    def lp_pool(self, r: Pool) -> Lowering:
+        """Lower an L^p pooling."""
+        return self.avg_pool(r)
+
+    def max_pool_indices(self, r: Pool) -> Lowering:
+        """Lower a max pooling that returns indices."""
+        return _pool(r)
+
+    def unbatched(self, r: Request) -> Lowering:
+        """Loops count images first."""
+        return Lowering(Unsupported("the loops take a batch"))
+
+    def adaptive_pool(self, r: Pool) -> Lowering:
+        """Lower an adaptive or global pooling."""
+        return self.max_pool(r) if r.kind == "max" else self.avg_pool(r)
+
 
 class NumPy(Adapter):
     """NumPy on its own."""
@@ -132,15 +148,27 @@ class NumPy(Adapter):
 
 
 def _pool(r: Pool) -> Lowering:
-    helpers: Functions = [loops.wide, loops.padded, loops.unpadded, loops.pooled, loops.inner]
+    kind = "indices" if r.indices else r.kind
+    helpers: Functions = [loops.wide, loops.padded, loops.unpadded, loops.inner]
+    if r.output_size is not None:
+        return _lowering(
+            r,
+            [*helpers, loops.shared, loops.pool, loops.pool_vjp],
+            stride=None,
+            dilation=None,
+            kind=kind,
+            output_size=r.output_size,
+        )
     return _lowering(
         r,
-        [*helpers, loops.pool, loops.pool_vjp],
-        kind=r.kind,
+        [*helpers, loops.pooled, loops.pool, loops.pool_vjp],
+        kind=kind,
         window=r.window,
         ceil_mode=r.ceil_mode,
         count_include_pad=r.count_include_pad,
         padding_value=r.padding_value,
+        divisor=r.divisor,
+        norm=r.norm if r.kind == "lp" else None,
     )
 
 

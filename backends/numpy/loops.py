@@ -205,6 +205,12 @@ def pooled(
     return result
 
 
+def shared(size: int, positions: int) -> list[tuple[list[int], int]]:
+    """As `pooled` for an adaptive pooling: windows that share the elements among positions."""
+    bounds = [(i * size // positions, -(-(i + 1) * size // positions)) for i in range(positions)]
+    return [(list(range(start, end)), end - start) for start, end in bounds]
+
+
 def inner(
     x: NDArray[Any], padding: tuple[tuple[int, int], ...], padding_value: float | None
 ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
@@ -219,34 +225,44 @@ def pool(
     x: NDArray[Any],
     *,
     kind: str,
-    window: tuple[int, ...],
-    stride: tuple[int, ...],
-    padding: tuple[tuple[int, int], ...],
-    dilation: tuple[int, ...],
-    ceil_mode: bool,
-    count_include_pad: bool,
+    window: tuple[int, ...] = (),
+    stride: tuple[int, ...] = (),
+    padding: tuple[tuple[int, int], ...] = (),
+    dilation: tuple[int, ...] = (),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
     padding_value: float | None = None,
+    divisor: int | None = None,
+    norm: float = 2.0,
+    output_size: tuple[int, ...] = (),
 ) -> NDArray[Any]:
-    """Maximum or average over a window that is clipped to the input."""
+    """Maximum, its index, average or norm over a window that is clipped to the input."""
     data, own = inner(x, padding, padding_value)
     image = padded(x, data, "constant", padding_value or 0)
     axes = [
         pooled(n, k, s, d, pair, ceil_mode)
         for n, k, s, d, pair in zip(image.shape[2:], window, stride, dilation, own)
-    ]
+    ] or [shared(n, m) for n, m in zip(x.shape[2:], output_size)]
+    number = np.arange(x[0, 0].size).reshape(x.shape[2:]) if kind == "indices" else None
     image = wide(image)
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     y = np.zeros((*x.shape[:2], *map(len, axes)), image.dtype)
     for n, c, *position in np.ndindex(*y.shape):
         spots = [axis[p] for axis, p in zip(axes, position)]
-        seen = image[n, c][np.ix_(*(inside for inside, _ in spots))]
+        where = np.ix_(*(inside for inside, _ in spots))
+        seen = image[n, c][where]
         if kind == "max":
             value = seen.max() if seen.size else lowest
+        elif number is not None:
+            value = padded(number[None, None], data)[0, 0][where].flat[seen.argmax()]
+        elif kind == "lp":
+            value = (np.abs(seen) ** norm).sum() ** (1 / norm)
         else:
             count = np.prod([spot for _, spot in spots]) if count_include_pad else seen.size
+            count = divisor or count
             value = seen.sum() / count if count else np.nan
         y[(n, c, *position)] = value
-    return y.astype(x.dtype)
+    return y.astype(np.int64 if kind == "indices" else x.dtype)
 
 
 def pool_vjp(
@@ -254,22 +270,29 @@ def pool_vjp(
     x: NDArray[Any],
     *,
     kind: str,
-    window: tuple[int, ...],
-    stride: tuple[int, ...],
-    padding: tuple[tuple[int, int], ...],
-    dilation: tuple[int, ...],
-    ceil_mode: bool,
-    count_include_pad: bool,
+    window: tuple[int, ...] = (),
+    stride: tuple[int, ...] = (),
+    padding: tuple[tuple[int, int], ...] = (),
+    dilation: tuple[int, ...] = (),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
     padding_value: float | None = None,
+    divisor: int | None = None,
+    norm: float = 2.0,
+    output_size: tuple[int, ...] = (),
 ) -> tuple[NDArray[Any], ...]:
-    """Gradient of `pool`: to the first maximum (or the first NaN), or in equal shares."""
+    """Gradient of `pool`: to the first maximum (or the first NaN), or in equal shares.
+
+    The gradient of a norm of zero is zero.
+    """
     data, own = inner(x, padding, padding_value)
     image = padded(x, data, "constant", padding_value or 0)
     axes = [
         pooled(n, k, s, d, pair, ceil_mode)
         for n, k, s, d, pair in zip(image.shape[2:], window, stride, dilation, own)
-    ]
-    dy, dx = wide(dy), np.zeros_like(wide(image))
+    ] or [shared(n, m) for n, m in zip(x.shape[2:], output_size)]
+    image, dy = wide(image), wide(dy)
+    dx = np.zeros_like(image)
     for n, c, *position in np.ndindex(*dy.shape):
         spots = [axis[p] for axis, p in zip(axes, position)]
         where = np.ix_(*(inside for inside, _ in spots))
@@ -280,7 +303,12 @@ def pool_vjp(
             at = np.unravel_index(seen.argmax(), seen.shape)
             target = tuple(inside[i] for (inside, _), i in zip(spots, at))
             dx[(n, c, *target)] += share
+        elif kind == "lp":
+            size = (np.abs(seen) ** norm).sum() ** (1 / norm)
+            if size:
+                ratio = np.where(seen == 0, 0, np.abs(seen) / size) ** (norm - 1)
+                dx[n, c][where] += share * np.sign(seen) * ratio
         else:
             count = np.prod([spot for _, spot in spots]) if count_include_pad else seen.size
-            dx[n, c][where] += share / count
+            dx[n, c][where] += share / (divisor or count)
     return (unpadded(dx, x.shape, data).astype(x.dtype),)

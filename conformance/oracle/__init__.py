@@ -9,11 +9,13 @@ divisor in ceil mode (the window is clipped to the padded input).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from conformance.dtypes import DTYPES, Array
+from conformance.oracle.adaptive import adaptive_pool, adaptive_pool_vjp
 from conformance.oracle.correlation import (
     BUFFER_BYTES,
     conv,
@@ -21,7 +23,8 @@ from conformance.oracle.correlation import (
     conv_transpose_vjp,
     conv_vjp,
 )
-from conformance.oracle.pooling import pool, pool_vjp
+from conformance.oracle.norm import norm, norm_vjp
+from conformance.oracle.pooling import indices, pool, pool_vjp
 from conformance.request import Conv, Pool, Request
 
 __all__ = ["BUFFER_BYTES", "forward", "vjp"]
@@ -30,8 +33,8 @@ __all__ = ["BUFFER_BYTES", "forward", "vjp"]
 def forward(request: Request, x: Array, w: Array | None = None, b: Array | None = None) -> Array:
     """The request's output, ``request.output_shape`` in canonical order, float64 or int64.
 
-    Besides its arguments, a padded copy of the input and the result, it holds at most
-    `BUFFER_BYTES` of gathered windows, or one window where that is larger.
+    The indices of maxima are int64. Besides its arguments, a padded copy of the input and the
+    result, it holds at most `BUFFER_BYTES` of gathered windows, or one window where that is larger.
 
     Raises:
         ValueError: the average of an integer dtype; a mode other than zeros on an empty axis; a
@@ -40,7 +43,7 @@ def forward(request: Request, x: Array, w: Array | None = None, b: Array | None 
     x, w, b = (_wide(request, array) for array in (x, w, b))
     with np.errstate(over="ignore", invalid="ignore"):
         if isinstance(request, Pool):
-            return pool(request, x)
+            return _pooling(request)[0](request, x)
         if isinstance(request, Conv):
             return conv(request, x, w, b)
         return conv_transpose(request, x, w, b)
@@ -52,18 +55,28 @@ def vjp(
     """Gradients with respect to x, and w and b where the request has them, float64 or int64.
 
     ``cotangent`` has the output's shape. A maximum's share goes to the first greatest element of
-    its window in row-major order, the first NaN where there is one.
+    its window in row-major order, the first NaN where there is one. An L^p norm of 0 has the
+    gradient 0.
 
     Raises:
-        ValueError: as in `forward`.
+        ValueError: as in `forward`, and for the indices of maxima, which have no gradient.
     """
     cotangent, x, w, b = (_wide(request, array) for array in (cotangent, x, w, b))
     with np.errstate(over="ignore", invalid="ignore"):
         if isinstance(request, Pool):
-            return (pool_vjp(request, cotangent, x),)
+            return (_pooling(request)[1](request, cotangent, x),)
         if isinstance(request, Conv):
             return conv_vjp(request, cotangent, x, w, b)
         return conv_transpose_vjp(request, cotangent, x, w, b)
+
+
+def _pooling(request: Pool) -> tuple[Callable[..., Array], Callable[..., Array]]:
+    """A pooling's output and the gradient of it."""
+    if request.output_size is not None:
+        return adaptive_pool, adaptive_pool_vjp
+    if request.kind == "lp":
+        return norm, norm_vjp
+    return indices if request.indices else pool, pool_vjp
 
 
 def _wide(request: Request, array: Array | None) -> Any:

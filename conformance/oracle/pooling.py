@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +28,27 @@ def pool(request: Pool, x: Array) -> Array:
     for index in np.ndindex(*request.window):
         total += plan.sliding.element(reached, index)
     with np.errstate(divide="ignore", invalid="ignore"):
-        average: Array = total / _counts(plan, x.shape[2:], request.count_include_pad)
+        average: Array = total / _divisor(request, plan, x.shape[2:])
     return average
+
+
+def indices(request: Pool, x: Array) -> Array:
+    """Where each window's first maximum (first NaN) is: row-major in the channel, int64."""
+    plan = _plan(request)
+    number = np.arange(math.prod(x.shape[2:])).reshape(x.shape[2:])
+    crop = pad(number, plan.before, "zeros", 0)
+    x = pad(x, plan.before, "zeros", plan.fill)
+    reached, sliding = _reached(x, plan, _lowest(request)), plan.sliding
+    where = _reached(crop, plan, -1)
+    best = np.full((*x.shape[:2], *sliding.positions), _lowest(request), x.dtype)
+    result = np.full(best.shape, -1, np.int64)
+    for index in np.ndindex(*request.window):
+        value, place = sliding.element(reached, index), sliding.element(where, index)
+        better = (value > best) | (np.isnan(value) & ~np.isnan(best)) | (result < 0)
+        better &= place >= 0
+        best = np.where(better, value, best)
+        result = np.where(better, place, result)
+    return result
 
 
 def pool_vjp(request: Pool, cotangent: Array, x: Array) -> Array:
@@ -41,6 +61,8 @@ def pool_vjp(request: Pool, cotangent: Array, x: Array) -> Array:
     Raises:
         ValueError: as in `pool`.
     """
+    if request.indices:
+        raise ValueError("the index of a maximum has no gradient")
     plan = _plan(request)
     sizes = x.shape[2:]
     x = pad(x, plan.before, "zeros", plan.fill)
@@ -50,7 +72,7 @@ def pool_vjp(request: Pool, cotangent: Array, x: Array) -> Array:
     else:
         dx = np.zeros((*x.shape[:2], *plan.sliding.extent), cotangent.dtype)
         with np.errstate(divide="ignore", invalid="ignore"):
-            share = cotangent / _counts(plan, x.shape[2:], request.count_include_pad)
+            share = cotangent / _divisor(request, plan, x.shape[2:])
         for index in np.ndindex(*request.window):
             target = plan.sliding.element(dx, index)
             target += share
@@ -117,6 +139,12 @@ def _maximum_vjp(cotangent: Array, reached: Array, inside: Array, sliding: Slidi
         target = sliding.element(dx, index)
         target += np.where(first, cotangent, 0)
     return dx
+
+
+def _divisor(request: Pool, plan: _Plan, sizes: Sizes) -> Array:
+    if request.divisor is not None:
+        return np.asarray(request.divisor)
+    return _counts(plan, sizes, request.count_include_pad)
 
 
 def _counts(plan: _Plan, sizes: Sizes, include_pad: bool) -> Array:

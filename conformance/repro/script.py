@@ -100,6 +100,8 @@ class Script:
     def _tensor(self, tensor: TensorData, values: Array) -> list[str]:
         """The lines that make one tensor's values, in the API's axis order."""
         name, numpy = _variable(tensor), self.driver.numpy
+        whole = values.ndim
+        values = layout.handed(tensor.name, values, self.request)
         axes = layout.axes(tensor.name, self.request, self.layout, values.ndim)
         links = self._links(tensor, values.shape, axes)
         plain = tensor.spec.constant is not None or tensor.spec.arange is not None
@@ -108,8 +110,9 @@ class Script:
             return literals.array(name, np.ascontiguousarray(values.transpose(axes)), numpy)
         lines = literals.assigned(name, links)
         for element in tensor.spec.set:
-            value = literals.number(values[tuple(element.at)].item(), values.dtype.name, numpy)
-            place = ", ".join(str(element.at[axis]) for axis in axes)
+            at = element.at[whole - values.ndim :]
+            value = literals.number(values[tuple(at)].item(), values.dtype.name, numpy)
+            place = ", ".join(str(at[axis]) for axis in axes)
             lines.append(f"{name}[{place}] = {value}")
         return lines
 

@@ -166,7 +166,7 @@ def outcome(case: Case, other: Request) -> Outcome:
     arrays = case.arrays()
     wanted = reference.expect(case.request, arrays).output
     given = reference.expect(other, arrays).output.values
-    verdict = compare(wanted, given, case.request.dtype, case.fields.signed_zero)
+    verdict = compare(wanted, given, case.request.result_dtype, case.fields.signed_zero)
     difference = verdict.difference
     if difference is None:
         return Outcome("same-values", "the same values on these data", given.shape)

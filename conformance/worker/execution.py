@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from conformance import layout
@@ -42,7 +42,11 @@ def drive(adapter: Adapter, header: Mapping[str, Any]) -> dict[str, Any]:
     for _, request, program in _programs(adapter, header):
         if isinstance(program, Program):
             names = parameters(request)
-            driver = adapter.driver(program, names, request.dtype, header["mode"], header["vjp"])
+            words = names, request.dtype, header["mode"], header["vjp"]
+            driver = adapter.driver(program, *words)
+            if driver is not None and request.result_dtype != request.dtype:
+                own = adapter.driver(program, names, request.result_dtype, *words[2:])
+                driver = own and replace(driver, dtype=own.dtype, array=own.array)
             told = None if driver is None else asdict(driver)
             return {"source": program.source, "layout": layout, "driver": told}
     return {"source": None, "layout": layout, "driver": None}
