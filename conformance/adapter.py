@@ -81,20 +81,46 @@ class Mode:
 EAGER = Mode("eager")
 
 
+@dataclass(frozen=True)
+class Cast:
+    """The expression that casts the tensor ``{x}`` to ``{dtype}``, and the import that it needs."""
+
+    expression: str
+    needs: str
+
+    def promoting(self, program: Program, r: Conv | ConvTranspose) -> Program:
+        """The program on operands that are cast to the dtype which they have together."""
+        together = r.result_dtype
+        names = parameters(r)
+        operands = [
+            name if r.dtype_of(name) == together else self.expression.format(x=name, dtype=together)
+            for name in names
+        ]
+        text = program.source.replace("\ndef forward(", "\ndef promoted(", 1).rstrip()
+        if self.needs not in text.splitlines():
+            text = f"{self.needs}\n{text}"
+        head = f"def forward({', '.join(names)}):"
+        return Program(f"{text}\n\n\n{head}\n    return promoted({', '.join(operands)})\n")
+
+
 class Api(ABC):
     """One way that a user calls a framework, such as ``torch.nn.functional``.
 
-    ``calls`` are those of its functions that can be read: `lower`'s inverse.
+    ``calls`` are those of its functions that can be read: `lower`'s inverse. ``cast`` is how its
+    users change a tensor's dtype, None where it has no recipe for operands of two dtypes.
     """
 
     name: str
     layout: Layout = Layout()
     calls: Table = Table()
+    cast: Cast | None = None
 
     def lower(self, request: Request) -> Lowering:
         """The request in this API's words."""
         if request.unbatched:
             return self.unbatched(request)
+        if not isinstance(request, Pool) and request.mixed:
+            return self.mixed(request)
         if isinstance(request, Conv):
             return self.conv(request)
         if isinstance(request, ConvTranspose):
@@ -145,6 +171,18 @@ class Api(ABC):
         missing = Unsupported(f"{self.name} takes no arrays without a batch axis")
         return Lowering(missing, None if native is None else _batched(native, r))
 
+    def mixed(self, r: Conv | ConvTranspose) -> Lowering:
+        """Lower a convolution whose input and kernel differ in their dtype.
+
+        The native text is that of one dtype; the recipe casts the operands first.
+        """
+        native = self.lower(replace(r, kernel_dtype=None)).native
+        same = self.lower(replace(r, dtype=r.result_dtype, kernel_dtype=None))
+        program = same.native if isinstance(same.native, Program) else same.emulated
+        if program is None or self.cast is None:
+            return Lowering(native)
+        return Lowering(native, self.cast.promoting(program, r))
+
     def _missing(self, what: str) -> Lowering:
         return Lowering(Unsupported(f"{self.name} has no {what}"))
 
@@ -183,7 +221,9 @@ class Driver:
     the VJP is wanted, the gradients ``dx``, ``dw``, ``db`` that belong to the cotangent ``dy``.
 
     ``imports`` and ``setup`` stand before the program, ``helpers`` (definitions) after it.
-    ``numpy`` is the name of NumPy where programs use ``np`` for something else.
+    ``tensors`` are the expressions of those tensors, by name, that have another dtype than the
+    output; adapters leave them out. ``numpy`` is the name of NumPy where programs use ``np`` for
+    something else.
     """
 
     imports: tuple[str, ...]
@@ -194,6 +234,7 @@ class Driver:
     setup: tuple[str, ...] = ()
     helpers: tuple[str, ...] = ()
     numpy: str = "np"
+    tensors: Mapping[str, str] = field(default_factory=dict)
 
 
 class Adapter(ABC):

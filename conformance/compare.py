@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from conformance.dtypes import Array, DType
+from conformance.dtypes import DTYPES, Array, DType
 from conformance.reference import Reference
 
 Outcome = Literal[
@@ -41,8 +41,8 @@ class Difference:
     differing: int = 0
     total: int = 0
     worst: tuple[int, ...] | None = None
-    expected: float | int | None = None
-    observed: float | int | None = None
+    expected: complex | None = None
+    observed: complex | None = None
     allowed: float = 0.0
     ulps: int | None = None
 
@@ -81,7 +81,7 @@ def compare(
     distance = ulps(wanted, observed, reference.dtype)
     count = int(np.count_nonzero(wrong))
     if not count:
-        finite = np.isfinite(wanted) if wanted.dtype.kind == "f" else np.ones(wanted.shape, bool)
+        finite = np.isfinite(wanted)
         return Verdict("pass", ulps=int(np.max(distance[finite], initial=0)))
     worst = _worst(reference, observed, wrong)
     limit = 0.0 if reference.allowed is None else float(reference.allowed[worst])
@@ -101,16 +101,17 @@ def compare(
 def right(reference: Reference, observed: Array) -> Array:
     """Where an array of the reference's shape has the right values."""
     wanted = reference.values
-    if wanted.dtype.kind != "f":
+    if wanted.dtype.kind not in "fc":
         return np.asarray(wanted == observed)
     same = (wanted == observed) | (np.isnan(wanted) & np.isnan(observed))
     if reference.allowed is None:
         return np.asarray(same)
     with np.errstate(invalid="ignore", over="ignore"):
-        near = np.abs(observed.astype(np.float64) - reference.exact) <= reference.allowed
+        exact = reference.exact
+        near = np.abs(observed.astype(exact.dtype) - exact) <= reference.allowed
         # Rounding may carry a finite result over the largest number, or keep it below.
-        edge = np.abs(reference.exact) + reference.allowed >= reference.dtype.largest
-        near |= edge & np.isinf(observed) & (np.sign(observed) == np.sign(reference.exact))
+        edge = np.abs(exact) + reference.allowed >= reference.dtype.largest
+        near |= edge & np.isinf(observed) & (np.sign(observed.real) == np.sign(exact.real))
     near &= np.isfinite(reference.exact)
     return np.asarray(same | near)
 
@@ -118,7 +119,8 @@ def right(reference: Reference, observed: Array) -> Array:
 def _worst(reference: Reference, observed: Array, wrong: Array) -> tuple[Any, ...]:
     """The index of the wrong element with the greatest excess; a non-finite one before others."""
     with np.errstate(invalid="ignore", over="ignore"):
-        error = np.abs(observed.astype(np.float64) - reference.values.astype(np.float64))
+        wide = np.result_type(np.float64, reference.values.dtype)
+        error = np.abs(observed.astype(wide) - reference.values.astype(wide))
         if reference.allowed is not None:
             error = error / np.maximum(reference.allowed, np.finfo(np.float64).tiny)
     error = np.where(np.isnan(error), np.inf, error)
@@ -127,7 +129,15 @@ def _worst(reference: Reference, observed: Array, wrong: Array) -> tuple[Any, ..
 
 
 def ulps(wanted: Array, observed: Array, dtype: DType) -> Array:
-    """Distance in units of the last place; 0 between NaNs and between the two zeros."""
+    """Distance in units of the last place; 0 between NaNs and between the two zeros.
+
+    Of complex numbers it is that of the part which is further off.
+    """
+    if dtype.complex:
+        part = DTYPES["float32" if dtype.name == "complex64" else "float64"]
+        return np.maximum(
+            ulps(wanted.real, observed.real, part), ulps(wanted.imag, observed.imag, part)
+        )
     if not dtype.floating:
         with np.errstate(over="ignore"):
             return np.abs(observed.astype(np.int64) - wanted.astype(np.int64))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from conformance import content, geometry, literals, schema
+from conformance import content, literals, reductions, schema
 from conformance.dtypes import DTYPES, Array, DType, cast
-from conformance.request import Conv, ConvTranspose, Pool, Request
+from conformance.request import Pool, Request
 
 SEEDS = {"x": 0, "w": 1, "b": 2, "y": 3}
 LARGEST_INTEGER = 8
 PRIME_LIMIT = 4096
+PARTS = 8
+"""How much a part of a complex product may exceed a product of parts (three multiplications)."""
+
 BFLOAT16 = "rounded_to_bfloat16"
 
 
@@ -69,8 +71,9 @@ class TensorData:
             _check_representable(element.to, dtype, "set")
 
     def _check_literal(self, spec: object, dtype: DType) -> None:
-        wide = np.float64 if dtype.floating else np.int64
-        values, count = literal(spec, wide), math.prod(self.shape)
+        values, count = literal(spec, dtype.wide.type), math.prod(self.shape)
+        if np.iscomplexobj(values) and not dtype.complex:
+            raise DataError(f"{values[values.imag != 0][0]:g} is no {dtype.name}", "values")
         if values.size != count:
             raise DataError(
                 f"{values.size} value{'s do' if values.size != 1 else ' does'} not fill the shape "
@@ -100,20 +103,20 @@ class TensorData:
         spec, dtype = self.spec, DTYPES[self.dtype]
         if spec.values is not None:
             return ()
-        count, sized = math.prod(self.shape), literals.sizes(shape)
+        count, sized = math.prod(self.shape), literals.sizes(_drawn(shape, dtype))
         reshaped = (f".reshape({', '.join(map(str, shape))})",) if len(shape) > 1 else ()
         if spec.constant is not None:
-            value = np.array(spec.constant, np.float64 if dtype.floating else np.int64)
+            value = np.array(spec.constant, dtype.wide)
             return (literals.full(shape, cast(value, dtype).item(), dtype.carrier.name, numpy),)
         if spec.arange is not None:
             return (*self._arange(dtype, numpy), *reshaped)
         if spec.normal is not None:
             drawn = _random(spec.normal.seed, self.name, numpy)
             mean, std = map(literals.number, (spec.normal.mean, spec.normal.std))
-            return _narrowed((drawn, f".normal({mean}, {std}, {sized})"), dtype, numpy)
+            links = (drawn, f".normal({mean}, {std}, {sized})", *_paired(shape, dtype, numpy))
+            return _narrowed(links, dtype, numpy)
         integers = spec.integers or schema.Integers()
         drawn = _random(integers.seed, self.name, numpy)
-        links: tuple[str, ...]
         if integers.low is not None and integers.high is not None:
             low, high = integers.low, integers.high
         elif self._permuted(request, count, dtype):
@@ -126,6 +129,9 @@ class TensorData:
             high = integer_range(request, dtype)
             low = -high if _signed(dtype) else 0
         links = (drawn, f".integers({low}, {high}, {sized}, endpoint=True)")
+        if dtype.complex:
+            pairs = f".astype({numpy}.float64)", *_paired(shape, dtype, numpy)
+            return _narrowed((*links, *pairs), dtype, numpy)
         return _narrowed(links, dtype, numpy, max(abs(low), abs(high)))
 
     def _arange(self, dtype: DType, numpy: str) -> tuple[str, ...]:
@@ -156,8 +162,7 @@ class TensorData:
         return self.name == "x" and largest and count <= _span(dtype)
 
     def _values(self, request: Request, dtype: DType) -> Array:
-        spec = self.spec
-        wide: type[Any] = np.float64 if dtype.floating else np.int64
+        spec, wide = self.spec, dtype.wide.type
         count = math.prod(self.shape)
         if spec.values is not None:
             return literal(spec.values, wide).reshape(self.shape)
@@ -169,20 +174,42 @@ class TensorData:
             return np.asarray(wide(arange.start) + steps).reshape(self.shape)
         if spec.normal is not None:
             random = np.random.default_rng(_seed(spec.normal.seed, self.name))
-            return np.asarray(random.normal(spec.normal.mean, spec.normal.std, self.shape))
+            sizes = _drawn(self.shape, dtype)
+            return _joined(
+                random.normal(spec.normal.mean, spec.normal.std, sizes), self.shape, dtype
+            )
         integers = spec.integers or schema.Integers()
         random = np.random.default_rng(_seed(integers.seed, self.name))
         if integers.low is not None and integers.high is not None:
-            drawn = random.integers(
-                integers.low, integers.high, self.shape, np.int64, endpoint=True
-            )
-            return drawn.astype(wide)
+            low, high = integers.low, integers.high
+            drawn = random.integers(low, high, _drawn(self.shape, dtype), np.int64, endpoint=True)
+            return _joined(drawn, self.shape, dtype)
         if self._permuted(request, count, dtype):
             offset = count // 2 if _signed(dtype) else 0
             return (random.permutation(count) - offset).astype(wide).reshape(self.shape)
         high = integer_range(request, dtype)
         low = -high if _signed(dtype) else 0
-        return random.integers(low, high, self.shape, np.int64, endpoint=True).astype(wide)
+        drawn = random.integers(low, high, _drawn(self.shape, dtype), np.int64, endpoint=True)
+        return _joined(drawn, self.shape, dtype)
+
+
+def _drawn(shape: tuple[int, ...], dtype: DType) -> tuple[int, ...]:
+    """The shape of the real numbers that make up the data."""
+    return (*shape, 2) if dtype.complex else shape
+
+
+def _joined(drawn: Array, shape: tuple[int, ...], dtype: DType) -> Array:
+    """Real numbers in the wide dtype, pairs of them as complex numbers."""
+    if not dtype.complex:
+        return drawn.astype(dtype.wide)
+    return drawn.astype(np.float64).view(dtype.wide).reshape(shape)
+
+
+def _paired(shape: tuple[int, ...], dtype: DType, numpy: str) -> tuple[str, ...]:
+    """Source of `_joined`, for numbers that are float64 already."""
+    if not dtype.complex:
+        return ()
+    return (f".view({numpy}.complex128)", f".reshape({', '.join(map(str, shape))})")
 
 
 def _random(seed: int | None, name: str, numpy: str) -> str:
@@ -218,12 +245,13 @@ def literal(values: object, wide: type) -> Array:
         values = itertools.chain.from_iterable(values)  # type: ignore[arg-type]
     flat = [_number(item) for item in (values if shape else [values])]  # type: ignore[attr-defined]
     if wide is not np.int64:
-        return np.array(flat, dtype=np.float64).reshape(shape)
+        parts = np.complex128 if any(isinstance(item, complex) for item in flat) else np.float64
+        return np.array(flat, dtype=parts).reshape(shape)
     for number in flat:
-        if not math.isfinite(number) or number != int(number):
+        if isinstance(number, complex) or not math.isfinite(number) or number != int(number):
             raise DataError(f"{number:g} is no integer", "values")
         _check_range(number, DTYPES["int64"], "values")
-    return np.array([int(number) for number in flat], dtype=np.int64).reshape(shape)
+    return np.array([int(number.real) for number in flat], dtype=np.int64).reshape(shape)
 
 
 def _nesting(values: object) -> tuple[int, ...]:
@@ -239,12 +267,14 @@ def _nesting(values: object) -> tuple[int, ...]:
     return (len(values), *next(iter(shapes), ()))
 
 
-def _number(item: object) -> float | int:
+def _number(item: object) -> complex:
     try:
         if isinstance(item, (int, float)) and not isinstance(item, bool):
             float(item)
             return item
         if isinstance(item, str):
+            if item.endswith(("j", "J")):
+                return complex(item)
             return int(item) if item.lstrip("+-").isdecimal() else float(item)
     except (ValueError, OverflowError):
         pass
@@ -259,7 +289,7 @@ def _same(array: Array, values: Array) -> Array:
     if values.dtype == np.int64:
         return np.asarray(array.astype(np.int64) == values)
     integral = np.isfinite(values) & (values == np.rint(values))
-    return np.asarray(~integral | (array.astype(np.float64) == values))
+    return np.asarray(~integral | (array.astype(values.dtype) == values))
 
 
 def _check_representable(number: float, dtype: DType, part: str) -> None:
@@ -303,8 +333,10 @@ def integer_range(request: Request, dtype: DType) -> int:
     Products of two such integers, summed over the longest of the reductions (plus a bias), stay
     within the dtype's significand whatever the order of summation. At least 1.
     """
-    longest = max(reductions(request).values(), default=1)
-    bound = math.isqrt(dtype.exact_limit // (longest + 1))
+    longest = max(reductions.terms(request).values(), default=1)
+    together = DTYPES[request.dtype if isinstance(request, Pool) else request.result_dtype]
+    limit = min(dtype.exact_limit, together.exact_limit) // (PARTS if dtype.complex else 1)
+    bound = math.isqrt(limit // (longest + 1))
     return max(1, min(LARGEST_INTEGER, bound))
 
 
@@ -313,8 +345,8 @@ def telling(request: Request, name: str, shape: tuple[int, ...]) -> Array:
 
     ``name`` is x, w, b, or y for the cotangent. The order is seeded by the name.
     """
-    dtype = DTYPES[request.dtype]
-    longest = max(reductions(request).values(), default=1) + 1
+    dtype = DTYPES[request.dtype_of(name)]
+    longest = max(reductions.terms(request).values(), default=1) + 1
     room = dtype.exact_limit // longest
     if not dtype.floating:
         room = int(dtype.largest) ** 2  # integer sums wrap and stay exact
@@ -330,41 +362,5 @@ def telling(request: Request, name: str, shape: tuple[int, ...]) -> Array:
         signs = np.ones(count, np.int64)
     elif name == "x" and isinstance(request, Pool) and request.kind == "max":
         signs = random.choice((-1, 1), count, p=(7 / 8, 1 / 8))  # padding must not win, nor lose
-    wide: type[Any] = np.float64 if dtype.floating else np.int64
-    return cast((pool * signs).astype(wide).reshape(shape), dtype)
-
-
-def _sharing(request: Pool) -> int:
-    """Most windows that an element is in."""
-    if request.output_size is None:
-        return math.prod(request.window)
-    most = 1
-    for size, positions in zip(request.spatial, request.output_size):
-        windows = geometry.adaptive_windows(size, positions)
-        most *= max((sum(a <= i < b for a, b in windows) for i in range(size)), default=1)
-    return most
-
-
-def reductions(request: Request) -> dict[str, int]:
-    """Number of terms that are summed into one element: of y, and of the gradients of x, w, b."""
-    window = math.prod(request.window)
-    if isinstance(request, Pool):
-        return {"y": window, "x": _sharing(request)}
-    positions = math.prod(request.output_shape[2:])
-    batch = request.input_shape[0]
-    per_group = request.channels // request.groups, request.out_channels // request.groups
-    bias = {"b": batch * positions} if request.bias else {}
-    if isinstance(request, Conv):
-        return {
-            "y": per_group[0] * window + request.bias,
-            "x": per_group[1] * window,
-            "w": batch * positions,
-            **bias,
-        }
-    assert isinstance(request, ConvTranspose)
-    return {
-        "y": per_group[0] * window + request.bias,
-        "x": per_group[1] * window,
-        "w": batch * math.prod(request.spatial),
-        **bias,
-    }
+    values = (pool * signs).astype(dtype.wide).reshape(shape)
+    return cast(values * (1 + 1j) if dtype.complex else values, dtype)

@@ -79,7 +79,8 @@ def request(r: Request) -> str:
         said.append(f"window {words.per_axis(r.window)}")
     else:
         said.append(f"kernel {list(r.kernel_shape)}")
-    said.append(f"dtype {r.dtype}")
+    mixed = not isinstance(r, Pool) and r.mixed
+    said.append(f"dtype {r.dtype}" + (f", kernel {r.dtype_of('w')}" if mixed else ""))
     if not r.padding.none or r.padding.word in ("same", "same_lower"):
         named = "" if r.padding.word == "explicit" else f"{r.padding.word} = "
         mode = "" if r.padding.mode == "zeros" else f" ({r.padding.mode})"

@@ -17,13 +17,24 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class DType:
-    """An element type: ``precision`` is the significand's bits, the hidden one included."""
+    """An element type: ``precision`` is the significand's bits, the hidden one included.
+
+    ``floating`` says that numbers are rounded; of complex numbers both parts are.
+    """
 
     name: str
     carrier: np.dtype[Any]
     floating: bool
     precision: int
     largest: float
+    complex: bool = False
+
+    @property
+    def wide(self) -> np.dtype[Any]:
+        """What the oracle computes in: float64, complex128 or int64."""
+        if self.complex:
+            return np.dtype(np.complex128)
+        return np.dtype(np.float64 if self.floating else np.int64)
 
     @property
     def unit_roundoff(self) -> float:
@@ -45,6 +56,11 @@ def _integer(name: str) -> DType:
     return DType(name, np.dtype(name), False, limits.bits, float(limits.max))
 
 
+def _complex(name: str, part: str) -> DType:
+    limits = np.finfo(part)
+    return DType(name, np.dtype(name), True, limits.nmant + 1, float(limits.max), complex=True)
+
+
 DTYPES: dict[str, DType] = {
     dtype.name: dtype
     for dtype in (
@@ -52,6 +68,8 @@ DTYPES: dict[str, DType] = {
         _float("float32", 24, float(np.finfo("float32").max)),
         _float("float16", 11, 65504.0),
         _float("bfloat16", 8, float(np.float32(3.3895314e38)), "float32"),
+        _complex("complex64", "float32"),
+        _complex("complex128", "float64"),
         *map(_integer, ("int8", "int16", "int32", "int64", "uint8", "uint16")),
     )
 }
@@ -60,7 +78,7 @@ DTYPES: dict[str, DType] = {
 def cast(values: Array, dtype: DType) -> Array:
     """Values rounded to nearest (floating) or wrapped (integer) into the dtype's carrier.
 
-    ``values`` is float64 for floating dtypes and int64 for integer ones.
+    ``values`` is in the dtype's `DType.wide`.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         if dtype.name == "bfloat16":

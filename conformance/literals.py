@@ -19,8 +19,12 @@ INTEGRAL = 10**15
 Shape = tuple[int, ...]
 
 
-def number(value: float | int, carrier: str = "float64", numpy: str = "np") -> str:
+def number(value: complex, carrier: str = "float64", numpy: str = "np") -> str:
     """The literal of a number of the NumPy dtype ``carrier``; ``numpy`` is the module's name."""
+    if isinstance(value, complex):
+        part = np.empty(0, carrier).real.dtype.name
+        told = [number(each, part, numpy) for each in (value.real, value.imag)]
+        return told[0] if told[1] == "0" else f"complex({', '.join(told)})"
     if isinstance(value, int):
         return str(value)
     if not math.isfinite(value):
@@ -62,7 +66,7 @@ def table(name: str, values: Mapping[Shape, Sequence[str]], remark: str) -> list
     return [f"{name} = {{  # {remark}", *(f"    {at}: {text}," for at, text in told.items()), "}"]
 
 
-def full(shape: Shape, value: float | int, carrier: str, numpy: str = "np") -> str:
+def full(shape: Shape, value: complex, carrier: str, numpy: str = "np") -> str:
     """A call for an array with one value everywhere."""
     text = number(value, carrier, numpy)
     if text in ("0", "1"):
@@ -82,8 +86,8 @@ def assigned(name: str, links: Sequence[str]) -> list[str]:
 def _filled(values: Array, numpy: str) -> str | None:
     """A call for an array without elements, or all of whose elements are one."""
     flat = np.ascontiguousarray(values).reshape(-1)
-    bits = flat.view(f"u{flat.itemsize}")
-    if not (bits == bits[:1]).all():
+    bits = flat.view(np.uint8).reshape(flat.size, flat.itemsize)
+    if flat.size and not (bits == bits[0]).all():
         return None
     value = flat[0].item() if flat.size else 0
     return full(values.shape, value, values.dtype.name, numpy)
@@ -99,7 +103,7 @@ class _Text:
         """On one line."""
         if isinstance(item, list):
             return f"[{', '.join(map(self.flat, item))}]"
-        assert isinstance(item, (int, float))
+        assert isinstance(item, (int, float, complex))
         return number(item, self.carrier, self.numpy)
 
     def block(self, item: list[object], indent: int) -> list[str]:

@@ -98,6 +98,7 @@ class When(Model):
     no_position: bool | None = Field(None, description="whether the window fits nowhere")
     wide_padding: bool | None = Field(None, description="pooling padding over half of the window")
     empty: bool | None = Field(None, description="whether the output has no elements")
+    mixed: bool | None = Field(None, description="whether input and kernel differ in dtype")
     special: bool | None = Field(None, description="whether the data hold NaN or infinities")
     tag: Union[Names, None] = None
     spelled_padding: Union[PaddingFact, list[PaddingFact], None] = Field(
@@ -150,6 +151,7 @@ def facts(case: Case) -> Facts:
         "no_position": 0 in r.output_shape[2:] and 0 not in r.spatial,
         "wide_padding": pool and any(2 * max(p) > k for p, k in zip(r.padding.pairs, r.window)),
         "empty": 0 in r.output_shape,
+        "mixed": not isinstance(r, Pool) and r.mixed,
         "special": _special(case),
         "tag": tuple(case.fields.tags),
         "spelled": {api: _word(edited.padding) for api, edited in case.spellings.items()},

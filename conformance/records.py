@@ -45,7 +45,7 @@ class Values:
 
     shape: tuple[int, ...]
     dtype: str
-    data: tuple[float | int, ...]
+    data: tuple[complex, ...]
 
 
 @dataclass(frozen=True)
@@ -205,6 +205,8 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, complex):
+        return [_plain(value.real), _plain(value.imag)]
     if isinstance(value, float) and not math.isfinite(value):
         return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
     return value
@@ -227,4 +229,6 @@ def _restore(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: Any) -> Any:
+    if isinstance(value, list):
+        return complex(*map(_number, value))
     return WORDS[value] if isinstance(value, str) else value

@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args
 
 from conformance import geometry
 from conformance.geometry import Pair
+from conformance.promotion import promoted
 
 PoolOp = Literal[
     "max_pool",
@@ -73,7 +74,7 @@ class _Windowed:
     """What convolution and pooling share: a window that slides over an input.
 
     ``unbatched`` says that the framework gets and gives arrays without the axis N, which is one
-    image here.
+    image here. ``dtype`` is the input's; a kernel's may differ from it.
     """
 
     input_shape: tuple[int, ...]
@@ -100,12 +101,37 @@ class _Windowed:
 
     @property
     def result_dtype(self) -> str:
-        """The output's dtype."""
+        """The output's dtype, which is the bias' as well."""
         return self.dtype
+
+    def dtype_of(self, name: str) -> str:
+        """The dtype of x, w, b, y or of the gradient of one of them."""
+        return {"x": self.dtype}.get(name, self.result_dtype)
 
 
 @dataclass(frozen=True)
-class Conv(_Windowed):
+class _Kerneled(_Windowed):
+    """What convolutions share: a kernel, which may have a dtype of its own."""
+
+    kernel_dtype: str | None = field(default=None, kw_only=True)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether input and kernel differ in their dtype."""
+        return self.kernel_dtype not in (None, self.dtype)
+
+    @property
+    def result_dtype(self) -> str:
+        """The output's dtype, that of input and kernel together."""
+        return promoted(self.dtype, self.kernel_dtype or self.dtype)
+
+    def dtype_of(self, name: str) -> str:
+        """The dtype of x, w, b, y or of the gradient of one of them."""
+        return self.kernel_dtype or self.dtype if name == "w" else super().dtype_of(name)
+
+
+@dataclass(frozen=True)
+class Conv(_Kerneled):
     """Cross-correlation with a kernel of shape ``(O, C / groups, *window)``."""
 
     kernel_shape: tuple[int, ...]
@@ -135,7 +161,7 @@ class Conv(_Windowed):
 
 
 @dataclass(frozen=True)
-class ConvTranspose(_Windowed):
+class ConvTranspose(_Kerneled):
     """The adjoint of `Conv` with respect to its input; kernel ``(C, O / groups, *window)``.
 
     ``sized`` says that the case named the output's size, from which the output padding follows.

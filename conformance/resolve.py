@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
-from conformance import content, data, geometry, resolve_pool, schema
+from conformance import content, data, geometry, reductions, resolve_pool, schema
 from conformance.data import TensorData
 from conformance.dtypes import DTYPES
 from conformance.options import (
@@ -17,6 +18,7 @@ from conformance.options import (
     refuse_foreign,
     required,
 )
+from conformance.promotion import promoted
 from conformance.request import (
     OPS,
     POOLS,
@@ -69,18 +71,20 @@ def _convolution(
     assert fields.op is not None
     rank = len(input_shape) - 2
     kernel_shape = _kernel_shape(fields.op, fields, rank)
+    kernel_dtype = _kernel_dtype(fields, dtype)
     stride = per_axis(options.get("stride"), rank, "stride") or (1,) * rank
     dilation = per_axis(options.get("dilation"), rank, "dilation") or (1,) * rank
     groups = options.get("groups") or 1
     if fields.op == "conv_transpose":
         _check_channels(kernel_shape[0], kernel_shape[1] * groups, input_shape[1], groups)
         steps = (kernel_shape, stride, dilation)
-        return _conv_transpose(fields, options, input_shape, *steps, groups, dtype)
+        result = _conv_transpose(fields, options, input_shape, *steps, groups, dtype)
+        return replace(result, kernel_dtype=kernel_dtype)
     _check_channels(kernel_shape[1] * groups, kernel_shape[0], input_shape[1], groups)
     padding = make_padding(options, input_shape[2:], kernel_shape[2:], stride, dilation)
     return Conv(
         input_shape, padding, stride, dilation, dtype, kernel_shape, groups, bool(fields.bias),
-        unbatched=fields.unbatched,
+        unbatched=fields.unbatched, kernel_dtype=kernel_dtype,
     )  # fmt: skip
 
 
@@ -106,9 +110,18 @@ def cotangent(fields: schema.Fields, resolved: Request) -> TensorData | None:
     """The cotangent of the case's VJP, or None where gradients are not checked."""
     if fields.vjp is False:
         return None
+    if not isinstance(resolved, Pool) and resolved.mixed:
+        if fields.vjp:
+            raise RequestError("vjp", "operands of two dtypes are checked forward only; remove it")
+        return None
     if not DTYPES[resolved.result_dtype].floating:
         if fields.vjp:
             raise RequestError("vjp", f"{resolved.result_dtype} has no gradients; leave 'vjp' out")
+        return None
+    if DTYPES[resolved.result_dtype].complex:
+        if fields.vjp:
+            message = "frameworks disagree whether complex gradients are conjugated; remove it"
+            raise RequestError("vjp", message)
         return None
     spec = fields.cotangent or schema.Tensor()
     return _tensor("y", "cotangent", resolved.output_shape, spec, resolved)
@@ -147,6 +160,7 @@ def _volume(shape: Sequence[int]) -> int:
 
 
 def _dtype(fields: schema.Fields) -> str:
+    """The input's dtype; all others' where they name none."""
     named = [
         (name, spec.dtype)
         for name in ("input", "kernel", "bias", "cotangent")
@@ -154,10 +168,26 @@ def _dtype(fields: schema.Fields) -> str:
     ]
     dtype = fields.dtype or (named[0][1] if named else "float32")
     for name, other in named:
-        if other != dtype:
+        if name == "input" and other != dtype:
             message = f"its dtype is {other}, the case's is {dtype}; use one dtype"
-            raise RequestError(f"{name}.dtype", message)
+            raise RequestError("input.dtype", message)
     return dtype
+
+
+def _kernel_dtype(fields: schema.Fields, dtype: str) -> str | None:
+    """The kernel's dtype where it is not the input's.
+
+    Raises:
+        RequestError: bias or cotangent are not of the dtype that the two have together.
+    """
+    own = fields.kernel.dtype if fields.kernel is not None else None
+    together = promoted(dtype, own or dtype)
+    for name in ("bias", "cotangent"):
+        spec = getattr(fields, name)
+        if isinstance(spec, schema.Tensor) and spec.dtype not in (None, together):
+            message = f"its dtype is {spec.dtype}, the output's is {together}; use that"
+            raise RequestError(f"{name}.dtype", message)
+    return None if own == dtype else own
 
 
 def _check_accumulation(fields: schema.Fields, dtype: str) -> None:
@@ -273,7 +303,7 @@ def _check_size(resolved: Request) -> None:
             f"the padded input or the output {content.shown(output)} has over {ELEMENT_LIMIT:,} "
             "elements; make it smaller",
         )
-    if math.prod(output) * max(data.reductions(resolved)["y"], 1) > WORK_LIMIT:
+    if math.prod(output) * max(reductions.terms(resolved)["y"], 1) > WORK_LIMIT:
         raise RequestError("input", f"more than {WORK_LIMIT:,} multiplications; make it smaller")
 
 
@@ -285,7 +315,7 @@ def _tensor(
         raise RequestError(
             field, f"its shape is {list(shape)} here, not {content.shown(spec.shape)}"
         )
-    tensor = TensorData(name, shape, resolved.dtype, spec)
+    tensor = TensorData(name, shape, resolved.dtype_of(name), spec)
     try:
         tensor.check()
     except data.DataError as error:

@@ -28,6 +28,9 @@ def pool(
         field = "dtype" if options.fields.dtype else "input.dtype"
         message = f"the {MEANINGLESS[result.kind]} of {dtype} has no agreed meaning; use a float"
         raise RequestError(field, message)
+    if result.kind != "avg" and DTYPES[dtype].complex:
+        field = "dtype" if options.fields.dtype else "input.dtype"
+        raise RequestError(field, f"{op} of {dtype} has no agreed meaning; only averages have")
     return result
 
 

@@ -102,6 +102,8 @@ DTypeName = Literal[
     "int64",
     "uint8",
     "uint16",
+    "complex64",
+    "complex128",
 ]
 Tier = Literal["core", "full"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from conformance.data import reductions
+from conformance import reductions
 from conformance.dtypes import DTYPES, Array, cast
 from conformance.request import Pool, Request
 
@@ -31,7 +31,7 @@ def usual(random: Random, request: Request) -> tuple[Array, ...]:
     if request.op == "max_pool":
         return distinct(random, request)
     if dtype.floating:
-        terms = reductions(request)["y"] + 1
+        terms = reductions.terms(request)["y"] + 1
         high = max(1, min(8, math.isqrt(dtype.exact_limit // terms)))
     else:
         high = int(random.choice((3, 8, 100)))

@@ -38,7 +38,7 @@ def test_integers_up_to_the_exact_limit_are_exact(name: str) -> None:
     dtype = DTYPES[name]
     limit = dtype.exact_limit
     values = np.array([limit, limit - 1, -limit, -limit + 1], np.float64)
-    assert_array_equal(cast(values, dtype).astype(np.float64), values)
+    assert_array_equal(cast(values, dtype).astype(dtype.wide), values)
     if limit < 2**53:
         assert cast(np.array([limit + 1.0]), dtype)[0] == limit
 

@@ -66,6 +66,10 @@ def evaluated(text: str, name: str | None = None) -> Array:
 
 def assert_same(one: Array, other: Array) -> None:
     assert (one.dtype, one.shape) == (other.dtype, other.shape)
+    if one.dtype.kind == "c":
+        assert_same(one.real, other.real)
+        assert_same(one.imag, other.imag)
+        return
     bits = [np.ascontiguousarray(each).view(f"u{each.itemsize}") for each in (one, other)]
     same = bits[0] == bits[1]
     if one.dtype.kind == "f":

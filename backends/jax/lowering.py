@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from conformance import geometry
-from conformance.adapter import Lowering, Program, Unsupported
+from conformance.adapter import Cast, Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.request import ConvTranspose, Padding, Pool, Request
 from conformance.source import call, literal, source
@@ -50,6 +50,7 @@ def transposed_word(r: ConvTranspose) -> str | None:
 class JaxApi(Recipes):
     """An API on JAX arrays: programs and poolings."""
 
+    cast = Cast("{x}.astype(jnp.{dtype})", "import jax.numpy as jnp")
     functions: Mapping[str, str] = {name: f"jnp.{name}" for name in ARRAY_FUNCTIONS}
     pooling: str
     transposing: str

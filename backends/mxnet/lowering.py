@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from conformance.adapter import Api, Lowering, Program, Unsupported, parameters
+from conformance.adapter import Api, Cast, Lowering, Program, Unsupported, parameters
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Pool, Request
@@ -32,6 +32,8 @@ WIDE = {"float16": "float32", "int8": "float64", "uint8": "float64", "int32": "f
 
 class _MXNet(Api):
     """What both APIs share: everything but how one operator is written."""
+
+    cast = Cast('{x}.astype("{dtype}")', "from mxnet import npx")
 
     @abstractmethod
     def function(self, r: Request) -> str:

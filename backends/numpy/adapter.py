@@ -7,7 +7,10 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from conformance.adapter import (
     Adapter,
@@ -19,7 +22,7 @@ from conformance.adapter import (
     Unsupported,
     parameters,
 )
-from conformance.dtypes import Array
+from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, PaddingMode, Pool, Request
 from conformance.source import call, gradients, source
 
@@ -77,7 +80,7 @@ class Loops(Api):
 
     def avg_pool(self, r: Pool) -> Lowering:
         """Lower an average pooling."""
-        if not r.dtype.startswith("float"):
+        if not DTYPES[r.dtype].floating:
             return Lowering(Unsupported(f"the average of {r.dtype} has no agreed meaning"))
         return _pool(r)
 
@@ -88,6 +91,15 @@ class Loops(Api):
     def max_pool_indices(self, r: Pool) -> Lowering:
         """Lower a max pooling that returns indices."""
         return _pool(r)
+
+    def mixed(self, r: Conv | ConvTranspose) -> Lowering:
+        """NumPy promotes on its own; where its rule is another one, the loops do not say it."""
+        dtypes = r.dtype, r.dtype_of("w")
+        if "bfloat16" in dtypes:
+            return Lowering(Unsupported("NumPy has no bfloat16"))
+        if np.result_type(*dtypes).name != r.result_dtype:
+            return Lowering(Unsupported(f"NumPy promotes {' and '.join(dtypes)} to another dtype"))
+        return self.lower(replace(r, kernel_dtype=None))
 
     def unbatched(self, r: Request) -> Lowering:
         """Loops count images first."""

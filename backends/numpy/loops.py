@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 def wide(a: NDArray[Any]) -> NDArray[Any]:
     """The array in the dtype that sums are taken in."""
-    return a.astype(np.float64 if a.dtype.kind == "f" else np.int64)
+    return a.astype({"f": np.float64, "c": np.complex128}.get(a.dtype.kind, np.int64))
 
 
 def padded(
@@ -75,7 +75,7 @@ def conv(
         max((n - (k - 1) * d - 1) // s + 1, 0)
         for n, k, s, d in zip(image.shape[2:], window, stride, dilation)
     ]
-    y = np.zeros((len(x), out_channels, *sizes), image.dtype)
+    y = np.zeros((len(x), out_channels, *sizes), np.result_type(image, kernel))
     for n, o, *position in np.ndindex(*y.shape):
         first = o // (out_channels // groups) * depth
         where = covered(tuple(position), tuple(window), stride, dilation)
@@ -83,7 +83,7 @@ def conv(
         y[(n, o, *position)] = (seen * kernel[o]).sum()
     if b is not None:
         y += wide(b).reshape(-1, *(1 for _ in sizes))
-    return y.astype(x.dtype)
+    return y.astype(np.result_type(x, w))
 
 
 def conv_vjp(
@@ -109,7 +109,8 @@ def conv_vjp(
         dw[o] += dy[(n, o, *position)] * image[(n, slice(first, first + depth), *where)]
     dx = unpadded(dx, x.shape, padding, mode)
     db = () if b is None else (dy.sum(axis=(0, *range(2, dy.ndim))),)
-    return tuple(gradient.astype(x.dtype) for gradient in (dx, dw, *db))
+    dtypes = x.dtype, w.dtype, dy.dtype if b is None else b.dtype
+    return tuple(gradient.astype(own) for gradient, own in zip((dx, dw, *db), dtypes))
 
 
 def conv_transpose(
@@ -130,7 +131,7 @@ def conv_transpose(
         (n - 1) * s + (k - 1) * d + 1 if n else 0
         for n, k, s, d in zip(x.shape[2:], window, stride, dilation)
     ]
-    y = np.zeros((len(x), depth * groups, *sizes), image.dtype)
+    y = np.zeros((len(x), depth * groups, *sizes), np.result_type(image, kernel))
     for n, c, *position in np.ndindex(*x.shape):
         first = c // (channels // groups) * depth
         where = covered(tuple(position), tuple(window), stride, dilation)
@@ -138,7 +139,7 @@ def conv_transpose(
     y = padded(y, trimming(x, padding, output_padding))
     if b is not None:
         y = y + wide(b).reshape(-1, *(1 for _ in sizes))
-    return y.astype(x.dtype)
+    return y.astype(np.result_type(x, w))
 
 
 def conv_transpose_vjp(
@@ -167,7 +168,8 @@ def conv_transpose_vjp(
         dx[(n, c, *position)] = (stamped * kernel[c]).sum()
         dw[c] += image[(n, c, *position)] * stamped
     db = () if b is None else (dy.sum(axis=(0, *range(2, dy.ndim))),)
-    return tuple(gradient.astype(x.dtype) for gradient in (dx, dw, *db))
+    dtypes = x.dtype, w.dtype, dy.dtype if b is None else b.dtype
+    return tuple(gradient.astype(own) for gradient, own in zip((dx, dw, *db), dtypes))
 
 
 def trimming(
@@ -245,7 +247,7 @@ def pool(
     ] or [shared(n, m) for n, m in zip(x.shape[2:], output_size)]
     number = np.arange(x[0, 0].size).reshape(x.shape[2:]) if kind == "indices" else None
     image = wide(image)
-    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    lowest = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
     y = np.zeros((*x.shape[:2], *map(len, axes)), image.dtype)
     for n, c, *position in np.ndindex(*y.shape):
         spots = [axis[p] for axis, p in zip(axes, position)]

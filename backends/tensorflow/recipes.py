@@ -8,7 +8,7 @@ from dataclasses import replace
 from operator import mul
 from typing import TypeVar
 
-from conformance.adapter import Layout, Lowering, Program, Unsupported
+from conformance.adapter import Cast, Layout, Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
@@ -30,6 +30,7 @@ class TensorFlowApi(Recipes):
     """
 
     layout = Layout("N*C", "*IO", "*OI")
+    cast = Cast("tf.cast({x}, tf.{dtype})", "import tensorflow as tf")
     reflect: str
     valid: str
 

@@ -12,6 +12,7 @@ from typing import Any
 from conformance.adapter import (
     Adapter,
     Api,
+    Cast,
     Driver,
     Info,
     Lowering,
@@ -48,6 +49,8 @@ Options = dict[str, Any]
 
 class _Torch(Api):
     """What both APIs share: everything but how one operator is written."""
+
+    cast = Cast("{x}.to(torch.{dtype})", "import torch")
 
     @abstractmethod
     def function(self, r: Request) -> str:

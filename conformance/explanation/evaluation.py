@@ -89,8 +89,8 @@ class _Computation:
         if narrow is not None and isinstance(request, Pool):
             request = dataclasses.replace(request, dtype=narrow)
         self.request = request
-        floating = DTYPES[request.dtype].floating
-        wide = np.float64 if floating else np.int64
+        dtype = request.dtype if isinstance(request, Pool) else request.result_dtype
+        wide = DTYPES[dtype].wide
         self.original = tuple(np.asarray(array, wide) for array in data.arrays)
         self.cotangent = None if data.cotangent is None else np.asarray(data.cotangent, wide)
         arrays = [_through(self.maps[n], a) for n, a in zip(self.names, self.original)]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from conformance import data
+from conformance import data, reductions
 from conformance.compare import compare, right
 from conformance.dtypes import DTYPES, Array, DType
 from conformance.explanation import evaluation
@@ -88,7 +88,7 @@ class Question:
     def empty(self) -> bool:
         """Whether the observed array says nothing: no elements, or NaN throughout."""
         values = self.values
-        return values.size == 0 or (values.dtype.kind == "f" and bool(np.isnan(values).all()))
+        return values.size == 0 or (values.dtype.kind in "fc" and bool(np.isnan(values).all()))
 
     @cached_property
     def finite(self) -> bool:
@@ -109,7 +109,7 @@ class Question:
     @cached_property
     def terms(self) -> int:
         """Number of terms in a sum."""
-        return data.reductions(self.request)[self.name]
+        return reductions.terms(self.request)[self.name]
 
     @cached_property
     def budget(self) -> int:
@@ -119,7 +119,7 @@ class Question:
     @property
     def work(self) -> int:
         """Number of multiplications of one evaluation."""
-        return math.prod(self.request.output_shape) * max(data.reductions(self.request)["y"], 1)
+        return math.prod(self.request.output_shape) * max(reductions.terms(self.request)["y"], 1)
 
     def fits(self, meaning: Meaning) -> bool:
         """Whether the meaning gives what was observed, within the error bound of its own sums."""
@@ -129,7 +129,7 @@ class Question:
                 return False
         try:
             values = evaluation.evaluate(meaning, self.data, self.name)
-            if values.shape != self.observed.shape or values.dtype.kind not in "fi":
+            if values.shape != self.observed.shape or values.dtype.kind not in "fic":
                 return False
             if not self._near(meaning, values):
                 return False
@@ -146,7 +146,7 @@ class Question:
         scale = LOOSE * float(np.max(self.reference.allowed, initial=0.0))
         scale *= max(sums.unit_roundoff / base, 1.0)
         with np.errstate(invalid="ignore"):
-            apart = np.abs(self.values.astype(np.float64) - values)
+            apart = np.abs(self.values - values)
             rounding = max(sums.unit_roundoff, dtype.unit_roundoff) * np.abs(values)
         return not bool((apart > scale + LOOSE * rounding).any())
 

@@ -11,7 +11,12 @@ PRECISIONS = ("tf32", "bfloat16", "float16", "float32")
 
 
 def rounded(values: Array, precision: str) -> Array:
-    """float64 values rounded to nearest in a narrower format; ``tf32`` has ten bits of fraction."""
+    """float64 values rounded to nearest in a narrower format; ``tf32`` has ten bits of fraction.
+
+    Of complex numbers both parts are.
+    """
+    if np.iscomplexobj(values):
+        return rounded(values.real, precision) + 1j * rounded(values.imag, precision)
     if precision != "tf32":
         return cast(np.asarray(values, np.float64), DTYPES[precision]).astype(np.float64)
     bits = np.ascontiguousarray(np.asarray(values, np.float32)).view(np.uint32)

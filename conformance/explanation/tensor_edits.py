@@ -111,7 +111,7 @@ def layout_edits(request: Request, name: str) -> Iterator[Edit]:
 
 def number_edits(request: Request, name: str) -> Iterator[Edit]:
     """Other arithmetic."""
-    dtype = DTYPES[request.dtype]
+    dtype = DTYPES[request.dtype_of(name)]
     if dtype.floating:
         yield from _precision_edits(dtype)
         for what in ("inputs", "outputs", "all"):

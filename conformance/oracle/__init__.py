@@ -1,8 +1,8 @@
 """The reference: what a request means, in NumPy, and the gradients of it.
 
-Results are float64 for floating dtypes and int64 for integer ones, not yet rounded or wrapped to
-the request's dtype (`dtypes.cast` does that; int64 arithmetic wraps, so wrapping once at the end
-is the same). Sources of the rules: `conformance.geometry` for shapes and padding; StableHLO
+Results are in `DType.wide` (float64, complex128 or int64), not yet rounded or wrapped to the
+request's dtype (`dtypes.cast` does that; int64 arithmetic wraps, so wrapping once at the end is
+the same). Sources of the rules: `conformance.geometry` for shapes and padding; StableHLO
 ``convolution``, ``reduce_window`` and ``select_and_scatter``; PyTorch ``AvgPool2d`` for the
 divisor in ceil mode (the window is clipped to the padded input).
 """
@@ -82,4 +82,5 @@ def _pooling(request: Pool) -> tuple[Callable[..., Array], Callable[..., Array]]
 def _wide(request: Request, array: Array | None) -> Any:
     if array is None:
         return None
-    return np.asarray(array, np.float64 if DTYPES[request.dtype].floating else np.int64)
+    dtype = request.dtype if isinstance(request, Pool) else request.result_dtype
+    return np.asarray(array, DTYPES[dtype].wide)

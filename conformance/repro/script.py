@@ -130,7 +130,7 @@ class Script:
     def _converted(self) -> Iterator[str]:
         for tensor, _ in self.tensors:
             name = _variable(tensor)
-            converted = self.driver.tensor.format(name)
+            converted = self.driver.tensors.get(name, self.driver.tensor).format(name)
             if converted != name:
                 yield f"{name} = {converted}"
 

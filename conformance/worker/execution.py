@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from conformance import layout
-from conformance.adapter import Adapter, Api, Form, Program, Unsupported, parameters
+from conformance.adapter import Adapter, Api, Driver, Form, Program, Unsupported, parameters
 from conformance.dtypes import Array
 from conformance.request import Request, from_json
 from conformance.worker.protocol import Message
@@ -41,15 +41,25 @@ def drive(adapter: Adapter, header: Mapping[str, Any]) -> dict[str, Any]:
     layout = asdict(_api(adapter, header).layout)
     for _, request, program in _programs(adapter, header):
         if isinstance(program, Program):
-            names = parameters(request)
-            words = names, request.dtype, header["mode"], header["vjp"]
-            driver = adapter.driver(program, *words)
-            if driver is not None and request.result_dtype != request.dtype:
-                own = adapter.driver(program, names, request.result_dtype, *words[2:])
-                driver = own and replace(driver, dtype=own.dtype, array=own.array)
+            driver = _driver(adapter, program, request, header)
             told = None if driver is None else asdict(driver)
             return {"source": program.source, "layout": layout, "driver": told}
     return {"source": None, "layout": layout, "driver": None}
+
+
+def _driver(
+    adapter: Adapter, program: Program, request: Request, header: Mapping[str, Any]
+) -> Driver | None:
+    """The driver of the output's dtype, with what makes tensors of other dtypes."""
+    names, mode, vjp = parameters(request), header["mode"], header["vjp"]
+    driver = adapter.driver(program, names, request.result_dtype, mode, vjp)
+    others = {}
+    for name in names:
+        dtype = request.dtype_of(name)
+        if dtype != request.result_dtype:
+            own = adapter.driver(program, names, dtype, mode, vjp)
+            others[name] = own.tensor if own else ""
+    return driver and replace(driver, tensors=others)
 
 
 def execute(adapter: Adapter, message: Message, begin: Begin = _quiet) -> Message:
@@ -88,9 +98,11 @@ def _programs(
 ) -> Iterator[tuple[Form, Request, Program | Unsupported]]:
     wanted = header.get("forms")
     api, request = _api(adapter, header), from_json(header["request"])
-    if request.dtype not in adapter.dtypes:
-        yield "native", request, Unsupported(f"{adapter.name} has no {request.dtype} arrays")
-        return
+    for name in parameters(request):
+        dtype = request.dtype_of(name)
+        if dtype not in adapter.dtypes:
+            yield "native", request, Unsupported(f"{adapter.name} has no {dtype} arrays")
+            return
     lowering = api.lower(request)
     if wanted is None or "native" in wanted:
         yield "native", request, lowering.native
@@ -152,7 +164,7 @@ class _Run:
 
     def _tensor(self, name: str, array: Array) -> Any:
         own = layout.to_api(name, array, self.request, self.api.layout)
-        return self.adapter.tensor(own, self.request.dtype)
+        return self.adapter.tensor(own, self.request.dtype_of(name))
 
     def _store(self, arrays: list[Array], tensors: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
         stored = {}
