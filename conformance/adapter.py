@@ -72,13 +72,25 @@ class Layout:
 
 @dataclass(frozen=True)
 class Mode:
-    """A way to run an API; ``environment`` is set before the worker starts."""
+    """A way to run an API: eager, compiled, on a device, without a library.
+
+    A backend's first mode is its users' default. ``environment`` is set before the worker starts;
+    what needs no variable, `Adapter.enter` sets up, so that modes share workers. A run takes the
+    modes that are not ``extra``; the others are slow, or need what few machines have, and have to
+    be asked for by name (``--mode``). Their outcomes and their entries in the registry count where
+    they run.
+    """
 
     name: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    extra: bool = False
 
 
 EAGER = Mode("eager")
+
+
+class Unavailable(Exception):
+    """A mode cannot run here: ``mode NAME`` and this text, such as 'needs …', are a sentence."""
 
 
 class Api(ABC):
@@ -121,7 +133,7 @@ class Api(ABC):
 
 @dataclass(frozen=True)
 class Info:
-    """The framework as loaded.
+    """The framework as loaded, in a mode.
 
     ``versions`` names the distributions that matter, the framework's own first; ``build`` holds
     the flags that may change results (oneDNN, XLA, x64, …).
@@ -178,10 +190,22 @@ class Adapter(ABC):
 
     @abstractmethod
     def load(self) -> Info:
-        """Import the framework.
+        """Import the framework, and tell how it is set.
+
+        The worker asks once more in each mode, after `enter`.
 
         Raises:
             ImportError: the framework is not installed, or is broken.
+        """
+
+    def enter(self, mode: str) -> None:
+        """Set the loaded framework up for a mode, whatever was entered or has run before.
+
+        It is called after `load`, and then before the source of each program runs.
+
+        Raises:
+            Unavailable: the mode cannot run here. Its outcomes are not run, those of the other
+                modes are not touched.
         """
 
     @abstractmethod

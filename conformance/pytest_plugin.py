@@ -63,6 +63,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the interpreter that runs a backend (may be repeated)",
     )
     group.addoption(
+        "--conformance-mode",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this mode, extra ones too; 'all' for all (may be repeated)",
+    )
+    group.addoption(
         "--conformance-tier",
         choices=("core", "full"),
         default="core",
@@ -149,7 +156,10 @@ class CaseFile(pytest.File):
         except ContentError as error:
             raise self.CollectError(str(error)) from None
         tier = self.config.getoption("conformance_tier")
-        targets = list(workers.targets())
+        try:
+            targets = workers.targets(self.config.getoption("conformance_mode"))
+        except UsageError as error:
+            raise pytest.UsageError(f"--conformance-mode: {error}") from None
         for case in loaded:
             if tier == "full" or case.fields.tier == "core":
                 for target in targets:

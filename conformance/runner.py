@@ -285,16 +285,33 @@ def run_units(supervisor: Supervisor, next_unit: Callable[[], Unit | None]) -> I
 
 
 def unmatched(
-    registries: Iterable[Registry], infos: Iterable[BackendInfo], records: Iterable[Record]
+    backends: Iterable[Backend], infos: Iterable[BackendInfo], records: Iterable[Record]
 ) -> list[str]:
-    """Entries that speak of the versions that ran and yet met no record; for complete runs only."""
-    met = {(record.backend, record.known) for record in records}
+    """Entries that speak of the versions and modes that ran and met no record of a complete run.
+
+    An entry speaks of its modes that are not extra, or of its extra ones where it has no others.
+    """
     versions = {info.name: info.version for info in infos if not info.problem}
-    return [
-        f"{entry.where}: entry {entry.entry.id!r} met no outcome of {registry.backend} "
-        f"{versions[registry.backend]}; correct or remove it"
-        for registry in registries
-        if registry.backend in versions
-        for entry in registry.at(versions[registry.backend]).entries
-        if entry.entry.stable and (registry.backend, entry.entry.id) not in met
-    ]
+    met: set[tuple[str, str | None]] = set()
+    ran: set[tuple[str, str]] = set()
+    for record in records:
+        met.add((record.backend, record.known))
+        if record.outcome != "not-run":
+            ran.add((record.backend, record.mode))
+    found = []
+    for backend in backends:
+        version = versions.get(backend.name)
+        if version is None:
+            continue
+        for entry in backend.registry.at(version).entries:
+            modes = entry.modes(backend.usual_modes)
+            if (
+                entry.entry.stable
+                and (backend.name, entry.entry.id) not in met
+                and all((backend.name, mode) in ran for mode in modes)
+            ):
+                found.append(
+                    f"{entry.where}: entry {entry.entry.id!r} met no outcome of {backend.name} "
+                    f"{version}; correct or remove it"
+                )
+    return found

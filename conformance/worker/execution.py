@@ -138,6 +138,7 @@ class _Run:
         return result
 
     def _stages(self) -> Any:
+        self.adapter.enter(self.mode)
         namespace: dict[str, Any] = {"__name__": "program"}
         exec(compile(self.program.source, "<program>", "exec"), namespace)
         inputs = [self._tensor(name, array) for name, array in zip(self.names, self.inputs)]
