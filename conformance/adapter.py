@@ -198,7 +198,7 @@ class Adapter(ABC):
             ImportError: the framework is not installed, or is broken.
         """
 
-    def enter(self, mode: str) -> None:
+    def enter(self, mode: str) -> None:  # noqa: B027 - most modes need nothing
         """Set the loaded framework up for a mode, whatever was entered or has run before.
 
         It is called after `load`, and then before the source of each program runs.

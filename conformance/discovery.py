@@ -223,8 +223,7 @@ def targets(
     return [
         target
         for target in everything
-        if (not apis or target.api in apis)
-        and (not modes or ALL in modes or target.mode in modes)
+        if (not apis or target.api in apis) and (not modes or ALL in modes or target.mode in modes)
     ]
 
 

@@ -81,7 +81,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--require-backends",
         action="store_true",
-        help="a backend that does not run is an error, not a skip",
+        help="a backend or mode that does not run is an error, not a skip",
     )
     parser.addini("conformance_cases", "folders with case files", type="paths", default=[])
 

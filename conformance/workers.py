@@ -68,6 +68,11 @@ class Workers:
             raise Broken(reason)
         return self.workers[kind]
 
+    def loaded(self, target: Target) -> bool:
+        """Whether a target's framework was loaded, so that at most its mode is missing."""
+        kind = self.kind(target)
+        return kind in self.workers and kind not in self.broken
+
     def run(self, case: Case, target: Target) -> tuple[Record, ...]:
         """The records of a case on a target."""
         try:
