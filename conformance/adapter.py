@@ -208,6 +208,10 @@ class Adapter(ABC):
                 modes are not touched.
         """
 
+    def program(self, program: Program, mode: str) -> Program:
+        """What an API says, as its users write it in a mode."""
+        return program
+
     @abstractmethod
     def tensor(self, array: Array, dtype: str) -> Any:
         """A fresh framework tensor with the array's values in ``dtype`` (see `dtypes`)."""

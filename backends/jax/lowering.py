@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,16 @@ X64 = 'jax.config.update("jax_enable_x64", True)\n'
 def wide(dtype: str) -> bool:
     """Whether JAX has the dtype only with ``jax_enable_x64``."""
     return dtype.endswith("64")
+
+
+def narrow(program: Program) -> Program:
+    """The program without the line that gives JAX 64 bits, and without an import only for it."""
+    source = program.source.replace(X64, "", 1)
+    if source != program.source:
+        source = re.sub(r"\n{3,}def ", r"\n\n\ndef ", source)
+        if not re.search(r"\bjax\.", source.replace("jax.numpy", "")):
+            source = source.replace("import jax\n", "", 1)
+    return Program(source)
 
 
 def padding_option(padding: Padding) -> object:
