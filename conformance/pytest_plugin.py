@@ -135,6 +135,7 @@ def _workers(config: pytest.Config) -> Workers:
             folders = [Path(folder) for folder in config.getoption("conformance_backend_dir")]
             found = discovery.discover(folders, config.getoption("conformance_backend"))
             interpreters = discovery.interpreters(found, given)
+            discovery.targets(found, modes=config.getoption("conformance_mode"))
         except (ContentError, UsageError) as error:
             raise pytest.UsageError(str(error)) from None
         workers = Workers({backend.name: backend for backend in found}, interpreters)
@@ -156,10 +157,7 @@ class CaseFile(pytest.File):
         except ContentError as error:
             raise self.CollectError(str(error)) from None
         tier = self.config.getoption("conformance_tier")
-        try:
-            targets = workers.targets(self.config.getoption("conformance_mode"))
-        except UsageError as error:
-            raise pytest.UsageError(f"--conformance-mode: {error}") from None
+        targets = workers.targets(self.config.getoption("conformance_mode"))
         for case in loaded:
             if tier == "full" or case.fields.tier == "core":
                 for target in targets:
