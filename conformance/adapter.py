@@ -72,10 +72,18 @@ class Layout:
 
 @dataclass(frozen=True)
 class Mode:
-    """A way to run an API; ``environment`` is set before the worker starts."""
+    """A way to run an API: eager, compiled, on a device, without a library.
+
+    A backend's first mode is its users' default. ``environment`` is set before the worker starts;
+    what needs no variable, `Adapter.enter` sets up, so that modes share workers. A run takes the
+    modes that are not ``extra``; the others are slow, or need what few machines have, and have to
+    be asked for by name (``--mode``). Their outcomes and their entries in the registry count where
+    they run.
+    """
 
     name: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    extra: bool = False
 
 
 EAGER = Mode("eager")
@@ -101,6 +109,10 @@ class Cast:
             text = f"{self.needs}\n{text}"
         head = f"def forward({', '.join(names)}):"
         return Program(f"{text}\n\n\n{head}\n    return promoted({', '.join(operands)})\n")
+
+
+class Unavailable(Exception):
+    """A mode cannot run here: ``mode NAME`` and this text, such as 'needs …', are a sentence."""
 
 
 class Api(ABC):
@@ -198,7 +210,7 @@ def _batched(program: Program, r: Request) -> Program:
 
 @dataclass(frozen=True)
 class Info:
-    """The framework as loaded.
+    """The framework as loaded, in a mode.
 
     ``versions`` names the distributions that matter, the framework's own first; ``build`` holds
     the flags that may change results (oneDNN, XLA, x64, …).
@@ -258,11 +270,27 @@ class Adapter(ABC):
 
     @abstractmethod
     def load(self) -> Info:
-        """Import the framework.
+        """Import the framework, and tell how it is set.
+
+        The worker asks once more in each mode, after `enter`.
 
         Raises:
             ImportError: the framework is not installed, or is broken.
         """
+
+    def enter(self, mode: str) -> None:  # noqa: B027 - most modes need nothing
+        """Set the loaded framework up for a mode, whatever was entered or has run before.
+
+        It is called after `load`, and then before the source of each program runs.
+
+        Raises:
+            Unavailable: the mode cannot run here. Its outcomes are not run, those of the other
+                modes are not touched.
+        """
+
+    def program(self, program: Program, mode: str) -> Program:
+        """What an API says, as its users write it in a mode."""
+        return program
 
     @abstractmethod
     def tensor(self, array: Array, dtype: str) -> Any:

@@ -10,6 +10,7 @@ from conformance.discovery import Backend, Target
 def run(case: Case, target: Target, backend: Backend, python: str | None) -> str:
     """Run one case on one target."""
     words = ["conformance run", content.display(case.file), f"--backend {backend.name}"]
+    words += [f"--mode {target.mode}"] * backend.modes[target.mode].extra
     words += [*backend_options(backend, python), f"-k '{case.fields.id} and {target}'"]
     return " ".join(words)
 

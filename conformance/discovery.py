@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from conformance import content, known
+from conformance.adapter import Mode
 from conformance.content import ContentError
 from conformance.known import Registry
 from conformance.supervisor import Launch, Worker
@@ -33,6 +34,10 @@ for name in names:
 found = importlib.util.find_spec(module) is not None
 print(json.dumps({"found": found, "python": sys.version.split()[0], "versions": versions}))
 """
+
+
+ALL = "all"
+"""The word that stands for every mode."""
 
 
 class UsageError(Exception):
@@ -60,15 +65,25 @@ class Backend:
     module: str
     distributions: tuple[str, ...]
     apis: tuple[str, ...]
-    modes: Mapping[str, Mapping[str, str]]
+    modes: Mapping[str, Mode]
     environment: Mapping[str, str]
     seconds_per_case: float
     registry: Registry
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """Every API in every mode."""
+        """Every API in every mode that a run takes of itself."""
+        return tuple(target for target in self.all_targets if target.mode in self.usual_modes)
+
+    @property
+    def all_targets(self) -> tuple[Target, ...]:
+        """Every API in every mode, extra ones too."""
         return tuple(Target(self.name, api, mode) for api in self.apis for mode in self.modes)
+
+    @property
+    def usual_modes(self) -> tuple[str, ...]:
+        """The modes that are not extra."""
+        return tuple(name for name, mode in self.modes.items() if not mode.extra)
 
     def short(self, target: Target) -> str:
         """The least that names a target on the command line: its API, and a mode but the first."""
@@ -83,7 +98,7 @@ class Backend:
             self.name,
             self.folder,
             python,
-            {**limits, **own, **self.environment, **self.modes[mode]},
+            {**limits, **own, **self.environment, **self.modes[mode].environment},
         )
 
     @property
@@ -180,11 +195,51 @@ def _described(name: str, folder: Path, worker: Worker) -> Backend:
         header["module"],
         tuple(header["distributions"]),
         tuple(header["apis"]),
-        {mode["name"]: mode["environment"] for mode in header["modes"]},
+        {mode["name"]: Mode(**mode) for mode in header["modes"]},
         header["environment"],
         header["seconds_per_case"],
         known.load(folder / "known.yaml", name),
     )
+
+
+def targets(
+    backends: Sequence[Backend], apis: Sequence[str] = (), modes: Sequence[str] = ()
+) -> list[Target]:
+    """The targets of some APIs and modes; of all APIs and of the usual modes where none is named.
+
+    Raises:
+        UsageError: no backend has one of the APIs or modes.
+    """
+    everything = [target for backend in backends for target in backend.all_targets]
+    for what, wanted, there in (
+        ("API", apis, {target.api for target in everything}),
+        ("mode", modes, {ALL, *(target.mode for target in everything)}),
+    ):
+        for name in wanted:
+            if name not in there:
+                raise UsageError(f"no {what} {name!r}; there are {', '.join(sorted(there))}")
+    if not modes:
+        everything = [target for backend in backends for target in backend.targets]
+    return [
+        target
+        for target in everything
+        if (not apis or target.api in apis) and (not modes or ALL in modes or target.mode in modes)
+    ]
+
+
+def matching(backends: Sequence[Backend], text: str) -> list[Target]:
+    """The targets whose name has a text in it: those in extra modes only where no other has it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    usual = [target for backend in backends for target in backend.targets]
+    everything = [target for backend in backends for target in backend.all_targets]
+    found = [target for target in usual if text in str(target)]
+    found = found or [target for target in everything if text in str(target)]
+    if not found:
+        raise UsageError(f"no target has {text!r} in its name; see 'conformance backends'")
+    return found
 
 
 def interpreters(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from conformance import describe
+from conformance.adapter import EAGER
 from conformance.discovery import Target
 from conformance.known import Kind, Known
 from conformance.records import Record
@@ -122,6 +123,7 @@ def _group(name: str, records: Sequence[Record], entries: Entries, first: set[in
     return Group(name, tuple(records), example, id(example) in first, gravest)
 
 
-def _length(record: Record) -> tuple[int, str]:
+def _length(record: Record) -> tuple[int, bool, str]:
     """How long a command is that names the case and the API; eager mode before others."""
-    return len(record.case.rpartition("/")[2]) + len(record.api), record.mode
+    name = record.case.rpartition("/")[2]
+    return len(name) + len(record.api), record.mode != EAGER.name, record.mode

@@ -123,6 +123,11 @@ class Known:
         """File and line."""
         return f"{content.display(self.file)}:{self.line}"
 
+    def modes(self, usual: Sequence[str]) -> Sequence[str]:
+        """Those of the ``usual`` modes of which the entry speaks; where it names none, its own."""
+        named = [self.entry.mode] if isinstance(self.entry.mode, str) else self.entry.mode or usual
+        return [mode for mode in named if mode in usual] or named
+
 
 @dataclass(frozen=True)
 class Registry:

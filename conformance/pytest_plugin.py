@@ -63,6 +63,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the interpreter that runs a backend (may be repeated)",
     )
     group.addoption(
+        "--conformance-mode",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this mode, extra ones too; 'all' for all (may be repeated)",
+    )
+    group.addoption(
         "--conformance-tier",
         choices=("core", "full"),
         default="core",
@@ -74,7 +81,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--require-backends",
         action="store_true",
-        help="a backend that does not run is an error, not a skip",
+        help="a backend or mode that does not run is an error, not a skip",
     )
     parser.addini("conformance_cases", "folders with case files", type="paths", default=[])
 
@@ -128,6 +135,7 @@ def _workers(config: pytest.Config) -> Workers:
             folders = [Path(folder) for folder in config.getoption("conformance_backend_dir")]
             found = discovery.discover(folders, config.getoption("conformance_backend"))
             interpreters = discovery.interpreters(found, given)
+            discovery.targets(found, modes=config.getoption("conformance_mode"))
         except (ContentError, UsageError) as error:
             raise pytest.UsageError(str(error)) from None
         workers = Workers({backend.name: backend for backend in found}, interpreters)
@@ -149,7 +157,7 @@ class CaseFile(pytest.File):
         except ContentError as error:
             raise self.CollectError(str(error)) from None
         tier = self.config.getoption("conformance_tier")
-        targets = list(workers.targets())
+        targets = workers.targets(self.config.getoption("conformance_mode"))
         for case in loaded:
             if tier == "full" or case.fields.tier == "core":
                 for target in targets:

@@ -60,11 +60,13 @@ class References:
 
 @dataclass
 class Kind:
-    """A sort of worker and its queue."""
+    """A sort of worker and its queue; ``unavailable`` are modes that it cannot run, and why."""
 
     backend: Backend
     python: str
     mode: str
+    modes: set[str] = field(default_factory=set)
+    unavailable: Mapping[str, str] = field(default_factory=dict)
     work: deque[Work] = field(default_factory=deque)
     lanes: int = 0
     done: int = 0
@@ -151,6 +153,7 @@ class Runner:
                 launch = backend.launch(path, target.mode, self.plan.threads)
                 about = (backend.name, repr(sorted(launch.environment.items())))
                 chosen[target] = kinds.setdefault(about, Kind(backend, path, target.mode))
+            chosen[target].modes.add(target.mode)
             chosen[target].work.append((case, target))
         yield from kinds.values()
 
@@ -217,28 +220,34 @@ class Runner:
             supervisor.close()
 
     def _loaded(self, kind: Kind, supervisor: Supervisor) -> None:
-        info = dict(supervisor.start())
+        info = supervisor.start()
         name = kind.backend.name
         interpreter = self.plan.interpreters[name]
         with self._lock:
-            kind.startup = max(float(info.pop("seconds", 1.0)) * 1.5, 0.5)
-            versions = info.pop("versions")
-            python = info.pop("python")
-            version = next(iter(versions.values()))
+            kind.startup = max(float(info.get("seconds", 1.0)) * 1.5, 0.5)
+            version = next(iter(info["versions"].values()))
             self._registries.setdefault(name, kind.backend.registry.at(version))
             held = self._infos.get(name)
-            told = {k: v for k, v in info.items() if k in ("build", "device", "threads")}
-            modes = {**(held.info if held else {}), kind.mode: told}
+            modes = dict(held.info) if held else {}
+            for mode in sorted(kind.modes):
+                told = info["modes"].get(mode)
+                if told is not None:
+                    modes[mode] = {key: told[key] for key in ("build", "device", "threads")}
             self._infos[name] = BackendInfo(
-                name, version, versions, python, interpreter.origin, "", modes
+                name, version, info["versions"], info["python"], interpreter.origin, "", modes
             )
             self._events.put(self._infos[name])
+            kind.unavailable = info["unavailable"]
 
     def _next(self, kind: Kind, begun: dict[int, Unit]) -> Unit | None:
-        try:
-            case, target = kind.work.popleft()
-        except IndexError:
-            return None
+        while True:
+            try:
+                case, target = kind.work.popleft()
+            except IndexError:
+                return None
+            if target.mode not in kind.unavailable:
+                break
+            self._events.put((judge.not_run(case, target, kind.unavailable[target.mode]),))
         registry = self._registries[kind.backend.name]
         facts = self._facts.setdefault(case.id, predicates.facts(case))
         unit = Unit(case, facts, target, registry, self.references, self.searches)
@@ -285,16 +294,33 @@ def run_units(supervisor: Supervisor, next_unit: Callable[[], Unit | None]) -> I
 
 
 def unmatched(
-    registries: Iterable[Registry], infos: Iterable[BackendInfo], records: Iterable[Record]
+    backends: Iterable[Backend], infos: Iterable[BackendInfo], records: Iterable[Record]
 ) -> list[str]:
-    """Entries that speak of the versions that ran and yet met no record; for complete runs only."""
-    met = {(record.backend, record.known) for record in records}
+    """Entries that speak of the versions and modes that ran and met no record of a complete run.
+
+    An entry speaks of its modes that are not extra, or of its extra ones where it has no others.
+    """
     versions = {info.name: info.version for info in infos if not info.problem}
-    return [
-        f"{entry.where}: entry {entry.entry.id!r} met no outcome of {registry.backend} "
-        f"{versions[registry.backend]}; correct or remove it"
-        for registry in registries
-        if registry.backend in versions
-        for entry in registry.at(versions[registry.backend]).entries
-        if entry.entry.stable and (registry.backend, entry.entry.id) not in met
-    ]
+    met: set[tuple[str, str | None]] = set()
+    ran: set[tuple[str, str]] = set()
+    for record in records:
+        met.add((record.backend, record.known))
+        if record.outcome != "not-run":
+            ran.add((record.backend, record.mode))
+    found = []
+    for backend in backends:
+        version = versions.get(backend.name)
+        if version is None:
+            continue
+        for entry in backend.registry.at(version).entries:
+            modes = entry.modes(backend.usual_modes)
+            if (
+                entry.entry.stable
+                and (backend.name, entry.entry.id) not in met
+                and all((backend.name, mode) in ran for mode in modes)
+            ):
+                found.append(
+                    f"{entry.where}: entry {entry.entry.id!r} met no outcome of {backend.name} "
+                    f"{version}; correct or remove it"
+                )
+    return found

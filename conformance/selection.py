@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyparsing as pp
 
-from conformance import cases, content
+from conformance import cases, content, discovery
 from conformance.cases import Case
 from conformance.discovery import Backend, Target, UsageError
 
@@ -20,7 +20,7 @@ Predicate = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Selection:
-    """Chosen cases and targets; ``whole`` where nothing but the tier restricts the suite's own."""
+    """Chosen cases and targets; ``whole`` where only tier and modes restrict the suite's own."""
 
     cases: tuple[Case, ...]
     corpus: tuple[Case, ...]
@@ -62,19 +62,7 @@ def select(
         ContentError: a case file is wrong.
         UsageError: an API, a mode, or the expression is wrong, or nothing is left.
     """
-    targets = [target for backend in backends for target in backend.targets]
-    for what, wanted, there in (
-        ("API", apis, {target.api for target in targets}),
-        ("mode", modes, {target.mode for target in targets}),
-    ):
-        for name in wanted:
-            if name not in there:
-                raise UsageError(f"no {what} {name!r}; there are {', '.join(sorted(there))}")
-    targets = [
-        target
-        for target in targets
-        if (not apis or target.api in apis) and (not modes or target.mode in modes)
-    ]
+    targets = discovery.targets(backends, apis, modes)
     corpus = tuple(cases.load(paths or [content.root("cases")]))
     chosen = tuple(case for case in corpus if tier == "full" or case.fields.tier == "core")
     matches = compile_expression(expression)
@@ -83,7 +71,7 @@ def select(
         corpus,
         tuple(targets),
         matches,
-        whole=not (paths or apis or modes or expression),
+        whole=not (paths or apis or expression),
     )
     if not selection.work:
         raise UsageError("nothing is selected; see 'conformance list'")

@@ -181,8 +181,7 @@ def run(session: Session, progress: Callable[[Sequence[Record]], None]) -> Finis
     header = replace(session.header, backends=tuple(infos.values()))
     stale = []
     if session.selection.whole and not interrupted and session.options.tier == "full":
-        registries = [backend.registry for backend in session.backends]
-        stale = unmatched(registries, infos.values(), records)
+        stale = unmatched(session.backends, infos.values(), records)
     outcome = Results(header, tuple(records), complete=not interrupted)
     return Finished(outcome, tuple(stale), interrupted, path, len(work) - len(done))
 

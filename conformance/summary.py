@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conformance import describe
+from conformance.adapter import EAGER
 from conformance.discovery import Target
 from conformance.grouping import Entries, Group, grouped, repro_command
 from conformance.records import BackendInfo, Record
@@ -63,7 +64,7 @@ def table(records: Iterable[Record]) -> Table:
     for name in shown:
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("recipes", justify="right", no_wrap=True)
-    for target in sorted(counted, key=lambda target: (target.backend, target.api, target.mode)):
+    for target in sorted(counted, key=_place):
         cells = [
             Text(str(counted[target][name]), style=STYLES[name] if counted[target][name] else "dim")
             for name in shown
@@ -73,6 +74,11 @@ def table(records: Iterable[Record]) -> Table:
             target.api, target.mode, *cells, f"{sum(tried)}/{len(tried)}" if tried else ""
         )
     return result
+
+
+def _place(target: Target) -> tuple[object, ...]:
+    """Backends and APIs by name, eager mode before others."""
+    return target.backend, target.api, target.mode != EAGER.name, target.mode
 
 
 def causes(groups: Sequence[Group], command: Callable[[Group], str], width: int) -> Table:
@@ -150,13 +156,14 @@ def _line(console: Console, text: str) -> None:
 
 
 def _missing(console: Console, records: Sequence[Record], backends: Sequence[BackendInfo]) -> None:
-    reasons: dict[str, str] = {}
+    reasons: dict[tuple[str, str], None] = {}
     for record in records:
         if record.outcome == "not-run":
-            reasons.setdefault(record.backend, record.note)
+            reasons[record.backend, record.note] = None
+    named = {name for name, _ in reasons}
     for backend in backends:
-        if backend.problem:
-            reasons.setdefault(backend.name, backend.problem)
-    for name, reason in reasons.items():
+        if backend.problem and backend.name not in named:
+            reasons[backend.name, backend.problem] = None
+    for name, reason in reasons:
         first = reason.strip().splitlines()[0] if reason.strip() else "no reason was given"
         console.print(f"[magenta]{escape(name)} did not run:[/magenta] {escape(first)}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from conformance import judge, predicates
+from conformance import discovery, judge, predicates
 from conformance.cases import Case
 from conformance.discovery import Backend, Interpreter, Target
 from conformance.inquiry import Searches
@@ -31,21 +31,24 @@ class Workers:
     workers: dict[str, Supervisor] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
-    def targets(self) -> Iterator[Target]:
-        """Every target of every backend."""
-        for backend in self.backends.values():
-            yield from backend.targets
+    def targets(self, modes: Sequence[str] = ()) -> list[Target]:
+        """Every target of every backend in some modes, in the usual ones where none is named.
+
+        Raises:
+            UsageError: no backend has one of the modes.
+        """
+        return discovery.targets(list(self.backends.values()), modes=modes)
 
     def kind(self, target: Target) -> str:
         """The sort of worker that runs a target: targets with the same environment share one."""
         backend = self.backends[target.backend]
-        return f"{target.backend} {sorted(backend.modes[target.mode].items())}"
+        return f"{target.backend} {sorted(backend.modes[target.mode].environment.items())}"
 
     def supervisor(self, target: Target) -> Supervisor:
         """The worker that runs a target, started.
 
         Raises:
-            Broken: the backend is missing, or its worker does not start.
+            Broken: the backend is missing, or its worker does not start, or it cannot run the mode.
         """
         interpreter = self.interpreters[target.backend]
         if interpreter.path is None:
@@ -61,12 +64,22 @@ class Workers:
         except Broken as error:
             self.broken[kind] = str(error)
             raise
+        if reason := self.workers[kind].info["unavailable"].get(target.mode):
+            raise Broken(reason)
         return self.workers[kind]
+
+    def loaded(self, target: Target) -> bool:
+        """Whether a target's framework was loaded, so that at most its mode is missing."""
+        kind = self.kind(target)
+        return kind in self.workers and kind not in self.broken
 
     def run(self, case: Case, target: Target) -> tuple[Record, ...]:
         """The records of a case on a target."""
         try:
             supervisor = self.supervisor(target)
+        except Broken as error:
+            return (judge.not_run(case, target, str(error)),)
+        try:
             version = next(iter(supervisor.info["versions"].values()))
             facts = self.facts.setdefault(case.id, predicates.facts(case))
             registry = self.backends[target.backend].registry.at(version)

@@ -17,6 +17,7 @@ from conformance.adapter import (
     Lowering,
     Mode,
     Program,
+    Unavailable,
     Unsupported,
 )
 from conformance.dtypes import DTYPES, Array
@@ -24,9 +25,16 @@ from conformance.request import Conv, ConvTranspose, Pool
 from conformance.source import call, gradients, literal
 
 from .calls import CALLS
-from .lowering import JaxApi, padding_option, transposed_word, wide
+from .lowering import X64, JaxApi, narrow, padding_option, transposed_word
 from .recipes import beyond, dilated, plain_divisor
 
+PRECISIONS = {"cuda": "highest", "cuda-tf32": "tensorfloat32"}
+# An empty list of platforms is JAX's own choice, a GPU where there is one.
+EXTRA = (
+    Mode("x32", extra=True),
+    Mode("x64", extra=True),
+    *(Mode(name, {"JAX_PLATFORMS": ""}, extra=True) for name in PRECISIONS),
+)
 FLAGS = ("jax_enable_x64", "jax_default_matmul_precision")
 AXES = {1: "W", 2: "HW", 3: "DHW"}
 BOTH = (
@@ -113,13 +121,18 @@ class Lax(JaxApi):
 
 
 class JaxAdapter(Adapter):
-    """JAX's arrays, compiler and reverse-mode differentiation."""
+    """JAX's arrays, compiler and reverse-mode differentiation.
+
+    Programs of 64-bit dtypes switch ``jax_enable_x64`` on. In the mode ``x32`` they do not, which
+    is what JAX does of itself; in ``x64`` it is on for all dtypes. ``cuda-tf32`` lets a CUDA device
+    round float32 to TF32, ``cuda`` does not. The extra modes are eager.
+    """
 
     name = "jax"
     module = "jax"
     distributions: tuple[str, ...] = ("jax", "jaxlib", "numpy")
     apis: tuple[Api, ...] = (Lax(),)
-    modes = (EAGER, Mode("jit"))
+    modes = (EAGER, Mode("jit"), *EXTRA)
     environment: Mapping[str, str] = {"JAX_PLATFORMS": "cpu"}
 
     def load(self) -> Info:
@@ -142,13 +155,21 @@ class JaxAdapter(Adapter):
             threads=os.environ.get("NPROC") or str(os.cpu_count()),
         )
 
-    def tensor(self, array: Array, dtype: str) -> Any:
+    def enter(self, mode: str) -> None:
         import jax
+
+        if mode in PRECISIONS and jax.default_backend() != "gpu":
+            raise Unavailable("needs a CUDA device, and there is none")
+        config: Any = jax.config
+        config.update("jax_enable_x64", mode == "x64")
+        config.update("jax_default_matmul_precision", PRECISIONS.get(mode))
+
+    def program(self, program: Program, mode: str) -> Program:
+        return narrow(program) if mode in ("x32", "x64") else program
+
+    def tensor(self, array: Array, dtype: str) -> Any:
         import jax.numpy as jnp
 
-        if not wide(dtype):
-            config: Any = jax.config
-            config.update("jax_enable_x64", False)
         return jnp.array(array, dtype=dtype)
 
     def array(self, tensor: Any) -> tuple[Array, str]:
@@ -188,14 +209,18 @@ class JaxAdapter(Adapter):
             run = [f"y, ({listed}) = both(dy, {inputs})"]
         elif vjp:
             run = [f"y, pull = jax.vjp(forward, {inputs})", f"{gradients(names)} = pull(dy)"]
-        imports = ["import jax"] if vjp or jit else []
-        narrow = dtype == "bfloat16"
+        short = dtype == "bfloat16"
+        setup = [X64.strip()] if mode == "x64" else []
+        if precision := PRECISIONS.get(mode):
+            setup.append(f'jax.config.update("jax_default_matmul_precision", "{precision}")')
+        imports = ["import jax"] if vjp or jit or setup else []
         return Driver(
             (*imports, "import jax.numpy as jnp"),
-            "jnp.array({}, dtype=jnp.bfloat16)" if narrow else "jnp.array({})",
+            "jnp.array({}, dtype=jnp.bfloat16)" if short else "jnp.array({})",
             tuple(run),
-            "np.asarray({}, dtype=np.float32)" if narrow else "np.asarray({})",
+            "np.asarray({}, dtype=np.float32)" if short else "np.asarray({})",
             f"jnp.{dtype}",
+            setup=tuple(setup),
             helpers=BOTH if vjp and jit else (),
         )
 

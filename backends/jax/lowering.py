@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,7 @@ from dataclasses import replace
 from conformance import geometry
 from conformance.adapter import Cast, Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
-from conformance.request import ConvTranspose, Padding, Pool, Request
+from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, literal, source
 
 from .recipes import ARRAY_FUNCTIONS, Recipes, beyond, dilated, fitted
@@ -29,7 +30,23 @@ X64 = 'jax.config.update("jax_enable_x64", True)\n'
 
 def wide(dtype: str) -> bool:
     """Whether JAX has the dtype only with ``jax_enable_x64``."""
-    return dtype.endswith("64")
+    return dtype in ("float64", "int64", "complex128")
+
+
+def widened(program: Program) -> Program:
+    """The program with the line that gives JAX 64 bits."""
+    text = program.source.replace("\n\n\ndef forward(", f"\n\n{X64}\n\ndef forward(", 1)
+    return Program(text if "import jax\n" in text else f"import jax\n{text}")
+
+
+def narrow(program: Program) -> Program:
+    """The program without the line that gives JAX 64 bits, and without an import only for it."""
+    source = program.source.replace(X64, "", 1)
+    if source != program.source:
+        source = re.sub(r"\n{3,}def ", r"\n\n\ndef ", source)
+        if not re.search(r"\bjax\.", source.replace("jax.numpy", "")):
+            source = source.replace("import jax\n", "", 1)
+    return Program(source)
 
 
 def padding_option(padding: Padding) -> object:
@@ -89,6 +106,12 @@ class JaxApi(Recipes):
         if math.isfinite(value):
             return super().constant(value)
         return "-jnp.inf" if value < 0 else f"jnp.{value}"
+
+    def mixed(self, r: Conv | ConvTranspose) -> Lowering:
+        lowering = super().mixed(r)
+        if isinstance(lowering.native, Program) and wide(r.dtype_of("w")) and not wide(r.dtype):
+            return replace(lowering, native=widened(lowering.native))
+        return lowering
 
     def conv_transpose(self, r: ConvTranspose) -> Lowering:
         setup, lines = self.transposed(r)

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from conformance.adapter import EAGER, Adapter, Driver, Info, Mode, Program
 from conformance.dtypes import Array
 
 from .lowering import Gluon, Npx
 
+LAYER = re.compile("^layer = ", re.M)
+HYBRID = """
+class Hybrid(mx.gluon.HybridBlock):
+    def hybrid_forward(self, F, *inputs):
+        global np, npx
+        np, npx = F.np, F.npx
+        return forward(*inputs)
+"""
+
 
 class MXNet(Adapter):
-    """MXNet on the CPU."""
+    """MXNet on the CPU.
+
+    In the mode ``hybridized`` Gluon's layers are, and functions stand in a block that is: what they
+    are given are symbols, of which a graph is made.
+    """
 
     name = "mxnet"
     module = "mxnet"
@@ -22,7 +36,11 @@ class MXNet(Adapter):
     apis = (Npx(), Gluon())
     dtypes = frozenset({"float64", "float32", "float16", "int64", "int32", "int8", "uint8"})
     environment: Mapping[str, str] = {"MXNET_STORAGE_FALLBACK_LOG_VERBOSE": "0"}
-    modes = (EAGER, Mode("onednn-off", {"MXNET_MKLDNN_ENABLED": "0"}))
+    modes = (
+        EAGER,
+        Mode("onednn-off", {"MXNET_MKLDNN_ENABLED": "0"}),
+        Mode("hybridized", extra=True),
+    )
 
     def load(self) -> Info:
         import mxnet
@@ -38,6 +56,12 @@ class MXNet(Adapter):
         versions = {"mxnet": mxnet.__version__, "numpy": np.__version__}
         threads = os.environ.get("OMP_NUM_THREADS") or f"default ({os.cpu_count()} CPUs)"
         return Info(versions, build, "cpu", threads)
+
+    def program(self, program: Program, mode: str) -> Program:
+        if mode != "hybridized" or LAYER.search(program.source):
+            return program
+        # A symbol cannot be copied, and need not be: it is a view of nothing.
+        return Program(program.source.replace(".copy()", ""))
 
     def tensor(self, array: Array, dtype: str) -> Any:
         from mxnet import np
@@ -55,17 +79,27 @@ class MXNet(Adapter):
         cotangent: Any | None,
         mode: str,
     ) -> Iterator[Any]:
+        import mxnet
         from mxnet import autograd
 
         _settle()
+        forward = program["forward"]
+        if mode == "hybridized" and "layer" in program:
+            program["layer"].hybridize()
+        elif mode == "hybridized":
+            namespace = cast(dict[str, Any], program)
+            namespace["mx"] = mxnet
+            exec(HYBRID, namespace)
+            forward = namespace["Hybrid"]()
+            forward.hybridize()
         try:
             if cotangent is None:
-                yield program["forward"](*inputs)
+                yield forward(*inputs)
                 return
             for tensor in inputs:
                 tensor.attach_grad()
             with autograd.record():
-                output = program["forward"](*inputs)
+                output = forward(*inputs)
             yield output
             output.backward(cotangent)
             layer = program.get("layer")
@@ -80,7 +114,11 @@ class MXNet(Adapter):
     def driver(
         self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
     ) -> Driver:
-        run = [f"y = forward({', '.join(names)})"]
+        first: list[str] = []
+        block = mode == "hybridized" and not LAYER.search(program.source)
+        if mode == "hybridized":
+            first = ["block = Hybrid()", "block.hybridize()"] if block else ["layer.hybridize()"]
+        run = [f"y = {'block' if block else 'forward'}({', '.join(names)})"]
         if vjp:
             attached = [f"{name}.attach_grad()" for name in names]
             run = [*attached, "with mx.autograd.record():", f"    {run[0]}", "y.backward(dy)"]
@@ -92,10 +130,11 @@ class MXNet(Adapter):
         return Driver(
             ("import mxnet as mx",),
             f'mx.np.array({{}}, dtype="{dtype}")',
-            tuple(run),
+            (*first, *run),
             "{}.asnumpy()",
             f"onp.{dtype}",
             setup=() if "npx.set_np()" in program.source else ("mx.npx.set_np()",),
+            helpers=tuple(HYBRID.strip().splitlines()) if block else (),
             numpy="onp",
         )
 

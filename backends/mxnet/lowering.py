@@ -141,7 +141,7 @@ class _MXNet(Api):
         native = self._pool(r, options)
         own, before = self._exact(r)
         pads, floating = fitted_pads(own), DTYPES[r.dtype].floating
-        lowest = 'float("-inf")' if floating else "onp.iinfo(x.dtype).min"
+        lowest = 'float("-inf")' if floating else f'onp.iinfo("{r.dtype}").min'
         lines = [*before, *self._filled(pads, lowest)]
         reach = all(max(pair) < window for pair, window in zip(pads, r.window))
         if floating and reach and max(r.dilation) == 1 and positive(pads) != ((0, 0),) * r.rank:

@@ -16,6 +16,11 @@ from .calls import CALLS
 from .keras_layers import KerasLayers
 from .recipes import Lines, TensorFlowApi
 
+GRAPHS: Mapping[str, Mapping[str, bool]] = {
+    "function": {"autograph": False},
+    "xla": {"autograph": False, "jit_compile": True},
+}
+
 
 class TfNn(TensorFlowApi):
     """The operators as functions."""
@@ -118,13 +123,21 @@ def _steps(values: tuple[int, ...], deep: bool = False) -> object:
 
 
 class TensorFlow(Adapter):
-    """TensorFlow's tensors and its gradient tape."""
+    """TensorFlow's tensors and its gradient tape.
+
+    The mode ``function`` makes graphs of programs, ``xla`` compiles these with XLA.
+    """
 
     name = "tensorflow"
     module = "tensorflow"
     distributions = ("tensorflow", "tensorflow-cpu", "tf-nightly", "keras", "numpy")
     apis = (TfNn(), KerasLayers())
-    modes = (EAGER, Mode("function"), Mode("onednn-off", {"TF_ENABLE_ONEDNN_OPTS": "0"}))
+    modes = (
+        EAGER,
+        Mode("function"),
+        Mode("onednn-off", {"TF_ENABLE_ONEDNN_OPTS": "0"}),
+        Mode("xla", extra=True),
+    )
     environment: Mapping[str, str] = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
     def load(self) -> Info:
@@ -178,8 +191,8 @@ class TensorFlow(Adapter):
         import tensorflow as tf
 
         forward = program["forward"]
-        if mode == "function":
-            forward = tf.function(forward, autograph=False)
+        if mode in GRAPHS:
+            forward = tf.function(forward, **GRAPHS[mode])
         if cotangent is None:
             yield forward(*inputs)
             return
@@ -193,9 +206,12 @@ class TensorFlow(Adapter):
     def driver(
         self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
     ) -> Driver:
-        graph, inputs = mode == "function", ", ".join(names)
-        line = f"y = {'graph' if graph else 'forward'}({inputs})"
-        run = ["graph = tf.function(forward, autograph=False)"] if graph else []
+        inputs = ", ".join(names)
+        line = f"y = {'graph' if mode in GRAPHS else 'forward'}({inputs})"
+        run = []
+        if mode in GRAPHS:
+            words = ", ".join(f"{name}={value}" for name, value in GRAPHS[mode].items())
+            run.append(f"graph = tf.function(forward, {words})")
         if vjp:
             run += ["with tf.GradientTape() as tape:", f"    tape.watch([{inputs}])"]
             none = "unconnected_gradients=tf.UnconnectedGradients.ZERO"

@@ -19,6 +19,7 @@ from conformance.cli.group import (
     main,
     with_options,
 )
+from conformance.discovery import Backend
 from conformance.explanation.causes import MEANINGS
 
 
@@ -49,7 +50,10 @@ def list_cases(
 def backends(
     backends: tuple[str, ...], backend_dirs: tuple[Path, ...], pythons: dict[str, str]
 ) -> None:
-    """Tell which backends are found, where, at which version, and how to get the others."""
+    """Tell which backends are found, where, at which version, and how to get the others.
+
+    Modes in parentheses are extra: a run takes them where --mode names them.
+    """
     found = discovery.discover(backend_dirs, backends)
     interpreters = discovery.interpreters(found, pythons)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -65,7 +69,7 @@ def backends(
             interpreter.python,
             interpreter.origin,
             ", ".join(backend.apis),
-            ", ".join(backend.modes),
+            _modes(backend),
         )
         if interpreter.problem:
             missing.append((backend, interpreter.problem))
@@ -73,6 +77,12 @@ def backends(
     console.print(table)
     for backend, problem in missing:
         console.print(f"{backend.name}: {problem}; {discovery.remedy(backend)}", highlight=False)
+
+
+def _modes(backend: Backend) -> str:
+    """The modes of a run, then those that have to be asked for."""
+    extra = [f"({name})" for name, mode in backend.modes.items() if mode.extra]
+    return ", ".join([*backend.usual_modes, *extra])
 
 
 @main.command()

@@ -82,7 +82,13 @@ BACKENDS = [
 ]
 SELECTION = [
     click.option("--api", "apis", multiple=True, metavar="NAME", help="Only this API."),
-    click.option("--mode", "modes", multiple=True, metavar="NAME", help="Only this mode."),
+    click.option(
+        "--mode",
+        "modes",
+        multiple=True,
+        metavar="NAME",
+        help="Only this mode, extra ones too; 'all' for all.",
+    ),
     click.option(
         "--tier",
         type=click.Choice(["core", "full"]),

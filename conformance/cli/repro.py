@@ -60,9 +60,7 @@ def reproduce(
     """
     found = discovery.discover(backend_dirs, backends)
     chosen = selection.named(case)
-    targets = [t for backend in found for t in backend.targets if target in str(t)]
-    if not targets:
-        raise UsageError(f"no target has {target!r} in its name; see 'conformance backends'")
+    targets = discovery.matching(found, target)
     interpreters = discovery.interpreters(found, pythons)
     limits = Limits(seconds=time_limit)
     with Workers({backend.name: backend for backend in found}, interpreters, limits) as workers:

@@ -71,7 +71,9 @@ from conformance.supervisor import Limits
     show_default=True,
     help="MiB that a worker may use.",
 )
-@click.option("--require-backends", is_flag=True, help="A backend that does not run is an error.")
+@click.option(
+    "--require-backends", is_flag=True, help="A backend or mode that does not run is an error."
+)
 def run(require_backends: bool, time_limit: float, memory_limit: int, **options: Any) -> None:
     """Run cases on every backend that is found and compare with the oracle.
 

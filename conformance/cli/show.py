@@ -61,7 +61,7 @@ def show_case(
     """
     found = discovery.discover(backend_dirs, backends)
     chosen = selection.named(case)
-    targets = [each for backend in found for each in backend.targets if target in str(each)]
+    targets = [each for backend in found for each in backend.all_targets if target in str(each)]
     if not targets:
         raise UsageError(f"no target has {target!r} in its name; see 'conformance backends'")
     interpreters = discovery.interpreters(found, pythons)

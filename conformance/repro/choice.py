@@ -75,8 +75,10 @@ def _reason(workers: Workers, target: Target, records: Sequence[Record], wish: W
     """Why there is nothing to reproduce on a target."""
     first = records[0]
     if first.raw == "not-run":
-        remedy = discovery.remedy(workers.backends[target.backend])
-        return f"{target.backend} does not run: {first.note}; {remedy}"
+        told = f"{target.backend} does not run: {first.note}"
+        if workers.loaded(target):
+            return told
+        return f"{told}; {discovery.remedy(workers.backends[target.backend])}"
     ran = [f"{r.form} {r.check}" for r in records if r.raw != "unsupported"]
     if ran:
         return f"{target} has no {wish} outcome of {first.case}; it has {', '.join(ran)}"

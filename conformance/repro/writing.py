@@ -78,22 +78,23 @@ class _Writer:
         """The script, with the gradients' lines or without them, and how it ended."""
         expected = self.workers.references(self.case)
         program, own, driver = self._driven(vjp)
-        info = self.workers.supervisor(self.target).info
+        loaded = self.workers.supervisor(self.target).info
+        info = {**loaded, **loaded["modes"][self.target.mode]}
         result = Reproduction(
             self.case, self.target, self.record, self._known(), info, own, program, expected,
             self._observed(expected), self._writer(),
         )  # fmt: skip
         result = replace(result, about=self._about(result))
+        mode = self._backend.modes[self.target.mode]
         tensors = list(zip(self.case.inputs, expected.arrays))
         if vjp and self.case.cotangent is not None and expected.cotangent is not None:
             tensors.append((self.case.cotangent, expected.cotangent))
-        modes = self._backend.modes
         script = Script(
             about=result.about,
             program=program,
             driver=driver,
             layout=own,
-            environment={**limits, **self._backend.environment, **modes[self.target.mode]},
+            environment={**limits, **self._backend.environment, **mode.environment},
             request=self.case.request,
             tensors=tensors,
             results=[Result(reference, result.observed) for reference in result.wanted],

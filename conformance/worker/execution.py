@@ -104,13 +104,18 @@ def _programs(
             yield "native", request, Unsupported(f"{adapter.name} has no {dtype} arrays")
             return
     lowering = api.lower(request)
+    mode = header.get("mode", adapter.modes[0].name)
     if wanted is None or "native" in wanted:
-        yield "native", request, lowering.native
+        yield "native", request, _in_mode(adapter, lowering.native, mode)
     if header.get("spelled") and (wanted is None or "spelled" in wanted):
         spelled = from_json(header["spelled"])
-        yield "spelled", spelled, api.lower(spelled).native
+        yield "spelled", spelled, _in_mode(adapter, api.lower(spelled).native, mode)
     if lowering.emulated is not None and (wanted is None or "emulated" in wanted):
-        yield "emulated", request, lowering.emulated
+        yield "emulated", request, adapter.program(lowering.emulated, mode)
+
+
+def _in_mode(adapter: Adapter, said: Program | Unsupported, mode: str) -> Program | Unsupported:
+    return adapter.program(said, mode) if isinstance(said, Program) else said
 
 
 class _Run:
@@ -154,6 +159,7 @@ class _Run:
         return result
 
     def _stages(self) -> Any:
+        self.adapter.enter(self.mode)
         namespace: dict[str, Any] = {"__name__": "program"}
         exec(compile(self.program.source, "<program>", "exec"), namespace)
         inputs = [self._tensor(name, array) for name, array in zip(self.names, self.inputs)]

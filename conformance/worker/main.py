@@ -20,7 +20,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from conformance.adapter import Adapter
+from conformance.adapter import Adapter, Unavailable
 from conformance.worker import protocol
 from conformance.worker.execution import drive, execute, lower
 from conformance.worker.loading import load_adapter
@@ -88,12 +88,23 @@ def _begin(writer: BinaryIO, form: str, stage: str) -> None:
 
 
 def _load(adapter: Adapter) -> Message:
+    """What the framework tells of itself, and by mode where this process can run it."""
+    modes: dict[str, Any] = {}
+    unavailable: dict[str, str] = {}
     try:
         info = adapter.load()
+        for mode in adapter.modes:
+            if all(os.environ.get(name) == value for name, value in mode.environment.items()):
+                try:
+                    adapter.enter(mode.name)
+                    modes[mode.name] = asdict(adapter.load())
+                except Unavailable as error:
+                    unavailable[mode.name] = f"mode {mode.name} {error}"
     except BaseException as error:
         return Message({"type": "error", "error": _describe(error)})
     python = ".".join(map(str, sys.version_info[:3]))
-    return Message({"type": "loaded", "python": python, **asdict(info)})
+    told = {"python": python, "modes": modes, "unavailable": unavailable}
+    return Message({"type": "loaded", **asdict(info), **told})
 
 
 def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
@@ -104,7 +115,7 @@ def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
         "environment": dict(adapter.environment),
         "seconds_per_case": adapter.seconds_per_case,
         "modes": [
-            {"name": mode.name, "environment": dict(mode.environment)} for mode in adapter.modes
+            {**asdict(mode), "environment": dict(mode.environment)} for mode in adapter.modes
         ],
         "apis": [api.name for api in adapter.apis],
     }
