@@ -25,15 +25,16 @@ def make_request(
         make_request("conv", (1, 3, 8, 8), kernel=(4, 3, 3, 3), padding="same", stride=2)
 
     Args:
-        op: ``conv``, ``conv_transpose``, ``max_pool`` or ``avg_pool``.
+        op: One of `conformance.request.OPS`: ``conv``, ``max_pool``, ….
         input_shape: Shape ``(N, C, *spatial)``.
         kernel: Shape ``(O, C / groups, *window)``, of a transposed convolution
             ``(C, O / groups, *window)``; none for pooling.
         bias: Whether there is one.
         dtype: Name of the element type.
         options: ``padding``, ``padding_mode``, ``stride``, ``dilation``, ``groups``,
-            ``output_padding``, ``window``, ``ceil_mode``, ``count_include_pad``,
-            ``padding_value``, as in a case file.
+            ``output_padding``, ``output_size``, ``window``, ``ceil_mode``,
+            ``count_include_pad``, ``divisor``, ``norm``, ``padding_value``, ``unbatched``, as in
+            a case file.
 
     Raises:
         ValueError: an option is wrong or does not fit; it names the option.

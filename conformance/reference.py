@@ -199,7 +199,7 @@ class _Magnitudes:
         magnitude = oracle.forward(request, *map(_absolute, self.arrays)).real
         if exact and _peak(magnitude) <= self.limit:
             return None
-        return self._allowed("y", magnitude, self.terms["y"] + 1 + _powers(request))
+        return self._allowed("y", magnitude, self.terms["y"] + 1 + powers(request))
 
     def gradient(self, name: str) -> Array | None:
         """Allowed error of the gradient of x, w or b."""
@@ -220,8 +220,8 @@ class _Magnitudes:
         if exact and _peak(magnitude) <= self.limit:
             return None
         terms = self.terms[name] + 1
-        if _powers(request):
-            terms += self.terms["y"] + 2 * _powers(request)
+        if powers(request):
+            terms += self.terms["y"] + 2 * powers(request)
         return self._allowed(name, magnitude, terms)
 
     def _allowed(self, name: str, magnitude: Array, terms: int) -> Array:
@@ -274,7 +274,7 @@ def _selects(request: Request) -> bool:
     return isinstance(request, Pool) and request.kind == "max"
 
 
-def _powers(request: Request) -> int:
+def powers(request: Request) -> int:
     """Roundings that powers and roots add to those of a sum, a few units each."""
     if not (isinstance(request, Pool) and request.kind == "lp"):
         return 0

@@ -78,6 +78,10 @@ OutputPadding = Annotated[
     Union[Count, list[Count]],
     Wanted("a whole number from 0 on, or a list of them, one per spatial axis"),
 ]
+Norm = Annotated[
+    Union[Annotated[float, Field(gt=0, allow_inf_nan=False)], Positive],
+    Wanted("a finite number above 0"),
+]
 Shape = Annotated[list[Count], Wanted("a list of whole numbers from 0 on")]
 Number = Annotated[Union[Annotated[int, Field(ge=-(2**63), lt=2**64)], float], Wanted("a number")]
 Finite = Annotated[
@@ -195,7 +199,7 @@ class Operator(Model):
     ceil_mode: bool | None = None
     count_include_pad: bool | None = None
     divisor: Positive | None = None
-    norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | Positive | None = None
+    norm: Norm | None = None
 
 
 class Options(Operator):

@@ -245,7 +245,9 @@ def pool(
         pooled(n, k, s, d, pair, ceil_mode)
         for n, k, s, d, pair in zip(image.shape[2:], window, stride, dilation, own)
     ] or [shared(n, m) for n, m in zip(x.shape[2:], output_size)]
-    number = np.arange(x[0, 0].size).reshape(x.shape[2:]) if kind == "indices" else None
+    number = None
+    if kind == "indices":
+        number = np.arange(np.prod(x.shape[2:], dtype=int)).reshape(x.shape[2:])
     image = wide(image)
     lowest = np.iinfo(x.dtype).min if x.dtype.kind in "iu" else -np.inf
     y = np.zeros((*x.shape[:2], *map(len, axes)), image.dtype)

@@ -98,7 +98,9 @@ class Meaning:
 def _reached(request: Request) -> tuple[Pair, ...]:
     """The padding as far as windows reach: what lies beyond the last window means nothing."""
     pairs = request.padding.pairs
-    if isinstance(request, ConvTranspose) or (isinstance(request, Pool) and request.ceil_mode):
+    if isinstance(request, ConvTranspose):
+        return pairs
+    if isinstance(request, Pool) and (request.ceil_mode or request.output_size is not None):
         return pairs
     counts = request.output_shape[2:]
     if 0 in counts:

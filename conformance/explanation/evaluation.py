@@ -17,14 +17,29 @@ import numpy as np
 from conformance import oracle
 from conformance.adapter import parameters
 from conformance.dtypes import DTYPES, Array, cast
-from conformance.explanation import rounding, windows
+from conformance.explanation import reductions, rounding, windows
 from conformance.explanation.edits import Meaning
 from conformance.oracle.sliding import pad, pad_adjoint
 from conformance.request import Conv, ConvTranspose, Padding, PaddingMode, Pool, Request
 
 Map = Callable[[Array], Array]
 EXPLICIT_ELEMENTS = 2**22
-SPECIAL = ("starts", "ceil", "divisor", "fill", "skip", "nan", "ties", "nan-gradient")
+SPECIAL = (
+    "starts",
+    "windows",
+    "ceil",
+    "divisor",
+    "fill",
+    "skip",
+    "nan",
+    "ties",
+    "nan-gradient",
+    "index",
+    "powers",
+    "root",
+    "range",
+    "overhang",
+)
 
 
 class Inapplicable(ValueError):
@@ -41,7 +56,7 @@ class Data:
     def magnitudes(self, request: Request) -> Data:
         """What error bounds are made of: absolute values, but of a maximum's input."""
         cotangent = None if self.cotangent is None else np.abs(self.cotangent)
-        if request.op == "max_pool":
+        if isinstance(request, Pool) and request.kind == "max":
             return Data(self.arrays, cotangent)
         return Data(tuple(np.abs(array) for array in self.arrays), cotangent)
 
@@ -147,7 +162,23 @@ class _Computation:
         count = math.prod(positions or request.output_shape[2:]) * math.prod(request.window)
         if count * max(math.prod(request.input_shape[:2]), 1) > EXPLICIT_ELEMENTS:
             raise Inapplicable("too large to compute window by window")
-        return windows.windows(request, positions, self.meaning.any("starts"))
+        shares = self.meaning.get("windows") or ""
+        return windows.windows(request, positions, self.meaning.any("starts"), shares)
+
+    def _rules(self, *ignoring: str) -> reductions.Rules:
+        """The departures of a pooling; NaN is ignored where one of ``ignoring`` is there."""
+        get = self.meaning.get
+        return reductions.Rules(
+            ties=get("ties") or "",
+            ignore_nan=self.meaning.any(*ignoring),
+            lowest_finite=get("fill") == "lowest",
+            index=get("index") or "",
+            divisor=get("divisor") or "",
+            powers=get("powers") or "",
+            no_root=self.meaning.any("root"),
+            scaled=self.meaning.any("overhang"),
+            in_range=self.meaning.any("range"),
+        )
 
     def _special(self) -> Array | None:
         if isinstance(self.request, ConvTranspose):
@@ -155,11 +186,7 @@ class _Computation:
         request, x = _padded(self.request, self.arrays[0], self.meaning)
         slide = self._slide(request)
         if isinstance(request, Pool):
-            if request.kind == "avg":
-                return windows.average(request, slide, x, self.meaning.get("divisor") or "")
-            low = self.meaning.get("fill") == "lowest"
-            fill = windows.lowest_finite(request) if low else windows.lowest(request)
-            return windows.maximum(request, slide, x, fill, self.meaning.any("nan"))
+            return reductions.pool(request, slide, x, self._rules("nan"))
         w = self.arrays[1]
         y = windows.correlate(request, slide, x, w, self.meaning.any("skip"))
         return y + self.arrays[2].reshape(-1, *(1,) * request.rank) if request.bias else y
@@ -175,13 +202,9 @@ class _Computation:
         if isinstance(request, Conv):
             dx, dw = windows.correlate_vjp(request, slide, cotangent, x, self.arrays[1])
             others = (dw, cotangent.sum(axis=(0, *range(2, cotangent.ndim))))
-        elif request.kind == "avg":
-            divisor = self.meaning.get("divisor") or ""
-            dx = windows.average_vjp(request, slide, cotangent, x, divisor)
         else:
-            ties = self.meaning.get("ties") or "first"
-            ignored = self.meaning.any("nan", "nan-gradient")
-            dx = windows.maximum_vjp(request, slide, cotangent, x, ties, ignored)
+            rules = self._rules("nan", "nan-gradient")
+            dx = reductions.pool_vjp(request, slide, cotangent, x, rules)
         if request is not self.request:
             pairs, mode = self.request.padding.pairs, _mode(self.request, self.meaning)
             dx = pad_adjoint(dx, self.request.spatial, pairs, mode)

@@ -64,7 +64,13 @@ def pooling_edits(request: Request) -> Iterator[Edit]:
         yield Edit("ceil-for-floor", (Change("ceil_mode", True), Change("ceil", "every")),
                    "ceil mode instead of floor",
                    "with a last window that starts in the padding", 1.2)  # fmt: skip
-    if request.op == "avg_pool":
+    if request.kind == "lp":
+        yield from _norm_edits(request)
+    if request.indices:
+        yield from _index_edits(request)
+    if request.divisor is not None:
+        yield from _divisor_edits(request)
+    elif request.op == "avg_pool":
         counted = request.count_include_pad
         yield Edit("padding-not-counted" if counted else "padding-counted",
                    (Change("count_include_pad", not counted),),
@@ -73,6 +79,70 @@ def pooling_edits(request: Request) -> Iterator[Edit]:
         yield Edit("divisor-not-clipped", (Change("divisor", "window"),),
                    f"every average divided by {_product(request.window)}",
                    "the divisor was not clipped to what the window meets", 1.0)  # fmt: skip
+
+
+def _divisor_edits(request: Pool) -> Iterator[Edit]:
+    for how, what in (
+        ("padded", "what each window meets, padding included"),
+        ("inside", "what each window meets of the input"),
+        ("window", _product(request.window)),
+    ):
+        yield Edit("divisor-ignored", (Change("divisor", how),),
+                   f"averages divided by {what} instead of {request.divisor}",
+                   "the divisor was ignored", 0.9)  # fmt: skip
+
+
+def _norm_edits(request: Pool) -> Iterator[Edit]:
+    for how, what in (("signed", ""), ("signed-root", ", and a root with the sign of the sum")):
+        if request.norm % 2:
+            yield Edit("signed-powers", (Change("powers", how),),
+                       f"powers of x instead of |x|{what}",
+                       "terms of other signs cancel", 1.0)  # fmt: skip
+    if request.norm != 1:
+        yield Edit("norm-without-root", (Change("root", False),),
+                   f"the sum of |x|^{request.norm:g} instead of its root", "", 1.1)  # fmt: skip
+    if request.ceil_mode:
+        yield Edit("overhang-scaled", (Change("overhang", "scaled"),),
+                   "the norm of a window that overhangs scaled up to the whole window",
+                   "an average over what it meets, times the window's size", 0.95)  # fmt: skip
+
+
+def _index_edits(request: Pool) -> Iterator[Edit]:
+    for how, what in (
+        ("tensor", "the whole tensor"),
+        ("image", "all channels of the image"),
+        ("channels-last", "the image with its channels last"),
+        ("channels-last-tensor", "the whole tensor with its channels last"),
+        ("column-major", "the channel in column-major order"),
+    ):
+        yield Edit("index-layout", (Change("index", how),),
+                   f"indices that count the elements of {what}",
+                   "those of each channel are meant", 1.0)  # fmt: skip
+    if not request.padding.none:
+        yield Edit("index-of-padded", (Change("index", "padded"),),
+                   "indices that count the elements of the padded input", "", 1.0)  # fmt: skip
+    yield Edit("index-in-window", (Change("index", "window"),),
+               "indices that count the elements of each window", "", 1.0)  # fmt: skip
+
+
+def adaptive_edits(request: Pool) -> Iterator[Edit]:
+    """Other windows of an adaptive pooling."""
+    assert request.output_size is not None
+    axes = list(zip(request.spatial, request.output_size))
+    if not any(size % positions for size, positions in axes):
+        return
+    if all(size >= positions for size, positions in axes):
+        strides = [size // positions for size, positions in axes]
+        fixed = [size - (m - 1) * s for (size, m), s in zip(axes, strides)]
+        yield Edit("adaptive-as-fixed-windows", (Change("windows", "fixed"),),
+                   f"windows of {words.per_axis(fixed)}, {words.per_axis(strides)} apart",
+                   "every window is as large as the last one must be", 1.0)  # fmt: skip
+    for how, what in (
+        ("floor", "windows that end at ⌊(i + 1)·n / m⌋"),
+        ("ceil", "windows that start at ⌈i·n / m⌉"),
+    ):
+        yield Edit("adaptive-windows-rounded", (Change("windows", how),), what,
+                   "i·n / m is rounded down at starts and up at ends", 1.0)  # fmt: skip
 
 
 def _product(window: Sequence[int]) -> str:

@@ -16,6 +16,8 @@ def padding_edits(request: Request) -> Iterator[Edit]:
     pairs, rank = request.padding.pairs, request.rank
     zero: tuple[Pair, ...] = ((0, 0),) * rank
     word = request.padding.word
+    if word == "causal":
+        yield from _causal(request)
     clipped = tuple((max(low, 0), max(high, 0)) for low, high in pairs)
     yield from _axiswise(request, "negative-padding-ignored", clipped, "not cropped", 0.95)
     yield from _axiswise(request, "padding-dropped", zero, "dropped", 1.0)
@@ -57,7 +59,7 @@ def fill_edits(request: Request) -> Iterator[Edit]:
     if request.padding.none:
         return
     if isinstance(request, Pool):
-        if request.op == "max_pool" and request.padding_value is None:
+        if request.kind == "max" and not request.indices and request.padding_value is None:
             yield Edit("padded-with-zero", (Change("padding_value", 0.0),),
                        "padding of zeros instead of minus infinity",
                        "zeros took part in the maximum", 1.0)  # fmt: skip
@@ -102,6 +104,19 @@ def _words(request: Request) -> Iterator[Edit]:
     )
     yield _all(request, "same-ignores-dilation", undilated,
                "'same' was computed as for dilation 1", 0.9)  # fmt: skip
+
+
+def _causal(request: Request) -> Iterator[Edit]:
+    """Other places of causal padding."""
+    pairs = request.padding.pairs
+    yield _all(request, "causal-at-the-end", tuple((high, low) for low, high in pairs),
+               "the causal padding is at the end", 0.9)  # fmt: skip
+    whole = tuple((low, low) for low, _ in pairs)
+    even = tuple((low // 2, low - low // 2) for low, _ in pairs)
+    odd = tuple((low - low // 2, low // 2) for low, _ in pairs)
+    for other, what in ((whole, "on both sides"), (even, "parted evenly"), (odd, "parted evenly")):
+        meaning = f"the causal padding is {what}"
+        yield _all(request, "causal-on-both-sides", other, meaning, 0.9)
 
 
 def _same(request: Request) -> tuple[Pair, ...]:

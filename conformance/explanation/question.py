@@ -14,7 +14,7 @@ from conformance.dtypes import DTYPES, Array, DType
 from conformance.explanation import evaluation
 from conformance.explanation.edits import Meaning
 from conformance.explanation.evaluation import Data, Inapplicable
-from conformance.reference import Reference, allowed_error
+from conformance.reference import Reference, allowed_error, powers
 from conformance.request import Pool, Request, input_shapes
 
 EVALUATIONS = 1500
@@ -139,7 +139,7 @@ class Question:
 
     def _near(self, meaning: Meaning, values: Array) -> bool:
         """A cheap test that fails for nearly all that do not fit."""
-        if self.reference.allowed is None:
+        if self.reference.allowed is None or meaning.any("powers"):
             return True
         sums, dtype = self._sums(meaning), self.own_dtype
         base = self.reference.sums.unit_roundoff or 1.0
@@ -174,8 +174,36 @@ class Question:
 
     def _allowed(self, meaning: Meaning, sums: DType) -> Array:
         among = self.data.magnitudes(self.request)
-        magnitude = np.abs(evaluation.evaluate(meaning, among, self.name))
-        return allowed_error(self.own_dtype, sums, self.terms + 1, magnitude)
+        terms = self.terms + 1
+        if powers(self.request):
+            terms += 2 * powers(self.request) + reductions.terms(self.request)["y"]
+        if not meaning.any("powers"):
+            magnitude = np.abs(evaluation.evaluate(meaning, among, self.name))
+            return allowed_error(self.own_dtype, sums, terms, magnitude)
+        growth = self._growth(meaning, among)
+        if self.name == "y":
+            magnitude = np.abs(evaluation.evaluate(meaning, among, "y")) * growth
+        else:
+            assert among.cotangent is not None
+            grown = replace(among, cotangent=among.cotangent * growth)
+            magnitude = np.abs(evaluation.evaluate(meaning, grown, self.name))
+        return allowed_error(self.own_dtype, sums, terms, magnitude)
+
+    def _growth(self, meaning: Meaning, among: Data) -> Array:
+        """How much the root of a sum of signed powers magnifies the error of the sum.
+
+        The derivative of s^(1/p) grows where terms cancel: with y the root of the sum and Y that
+        of the magnitudes, by (Y / y)^(p - 1); that of a gradient by (Y / y)^(2 p - 1).
+        """
+        assert isinstance(self.request, Pool)
+        p = self.request.norm if self.name == "y" else 2 * self.request.norm
+        root, whole = (
+            np.abs(evaluation.evaluate(meaning, each, "y")) for each in (self.data, among)
+        )
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            ratio = np.where(root == 0, 1, whole / root)
+            ratio = np.maximum(np.where(np.isfinite(ratio), ratio, 1), 1)
+            return np.asarray(ratio ** max(p - 1, 0))
 
     def loosely_right(self) -> bool:
         """Whether sums carried in the request's own dtype, and only these, explain the error."""

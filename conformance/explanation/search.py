@@ -16,7 +16,7 @@ from conformance.dtypes import Array
 from conformance.explanation import evaluation, focus
 from conformance.explanation.edits import Change, Edit, Meaning, applied
 from conformance.explanation.evaluation import Data, Inapplicable
-from conformance.explanation.option_edits import pooling_edits, stride_edits
+from conformance.explanation.option_edits import adaptive_edits, pooling_edits, stride_edits
 from conformance.explanation.padding_edits import fill_edits, padding_edits
 from conformance.explanation.question import Question
 from conformance.explanation.tensor_edits import (
@@ -25,7 +25,7 @@ from conformance.explanation.tensor_edits import (
     number_edits,
     tie_edits,
 )
-from conformance.request import Request
+from conformance.request import Pool, Request
 
 FOCUS = 2**20
 CONFIRMED = 4
@@ -43,11 +43,7 @@ Edits = tuple[Edit, ...]
 def neighbourhood(request: Request, name: str) -> list[Edit]:
     """All single edits of a request that change its meaning, each meaning once."""
     everything = itertools.chain(
-        padding_edits(request),
-        stride_edits(request),
-        kernel_edits(request),
-        pooling_edits(request),
-        fill_edits(request),
+        _sliding_edits(request),
         tie_edits(request, name),
         number_edits(request, name),
         layout_edits(request, name),
@@ -63,6 +59,19 @@ def neighbourhood(request: Request, name: str) -> list[Edit]:
             seen.add(meaning)
             chosen.append(edit)
     return sorted(chosen, key=lambda edit: edit.cost)
+
+
+def _sliding_edits(request: Request) -> Iterator[Edit]:
+    """Edits of what slides over what; an adaptive pooling has windows of its own."""
+    if isinstance(request, Pool) and request.output_size is not None:
+        return adaptive_edits(request)
+    return itertools.chain(
+        padding_edits(request),
+        stride_edits(request),
+        kernel_edits(request),
+        pooling_edits(request),
+        fill_edits(request),
+    )
 
 
 def search(question: Question, among: Sequence[Edits] | None = None) -> list[Edits]:

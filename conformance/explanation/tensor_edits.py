@@ -111,14 +111,20 @@ def layout_edits(request: Request, name: str) -> Iterator[Edit]:
 
 def number_edits(request: Request, name: str) -> Iterator[Edit]:
     """Other arithmetic."""
-    dtype = DTYPES[request.dtype_of(name)]
+    indices = isinstance(request, Pool) and request.indices
+    dtype = DTYPES[request.dtype if indices else request.dtype_of(name)]
     if dtype.floating:
-        yield from _precision_edits(dtype)
-        for what in ("inputs", "outputs", "all"):
+        yield from _precision_edits(dtype, indices)
+        for what in ("inputs",) if indices else ("inputs", "outputs", "all"):
             where = "" if what == "all" else f" in its {what}"
             yield Edit("subnormals-flushed", (Change("subnormals", what),),
                        f"subnormal numbers{where} flushed to zero", "", 1.6)  # fmt: skip
-    else:
+        if isinstance(request, Pool) and request.kind != "max":
+            summed = "powers and their sums" if request.kind == "lp" else "sums"
+            yield Edit("sums-out-of-range", (Change("range", "storage"),),
+                       f"{summed} in {request.dtype}, beyond its range",
+                       "the result itself is within it", 0.9)  # fmt: skip
+    elif not indices:
         yield Edit("integer-saturates", (Change("saturates", dtype.name),),
                    f"sums clipped at the limits of {dtype.name}", "instead of wrapped",
                    1.0)  # fmt: skip
@@ -128,12 +134,12 @@ def number_edits(request: Request, name: str) -> Iterator[Edit]:
                            f"sums wrapped in {narrow}", "", 1.5)  # fmt: skip
                 yield Edit("integer-saturates", (Change("saturates", narrow),),
                            f"sums clipped at the limits of {narrow}", "", 1.5)  # fmt: skip
-    if request.op != "avg_pool" and dtype.floating:
+    if dtype.floating and (not isinstance(request, Pool) or request.kind == "max"):
         yield Edit("nan-ignored", (Change("nan", "ignored"),), "NaN ignored", "", 1.2)
     yield Edit("all-zero", (Change("zero", True),), "nothing but zeros", "", 3.0)
 
 
-def _precision_edits(dtype: DType) -> Iterator[Edit]:
+def _precision_edits(dtype: DType, indices: bool) -> Iterator[Edit]:
     for precision in PRECISIONS:
         bits = 11 if precision == "tf32" else DTYPES[precision].precision
         narrower = bits < dtype.precision or (bits == dtype.precision and precision != dtype.name)
@@ -141,14 +147,21 @@ def _precision_edits(dtype: DType) -> Iterator[Edit]:
             continue
         inputs = Change("inputs", precision)
         yield Edit("lower-precision", (inputs,), f"its inputs rounded to {precision}", "", 1.6)
-        if precision != "tf32":
+        if precision != "tf32" and not indices:
             yield Edit("lower-precision", (inputs, Change("outputs", precision)),
                        f"everything in {precision}", "", 1.65)  # fmt: skip
 
 
 def tie_edits(request: Request, name: str) -> Iterator[Edit]:
-    """Other shares of a maximum's gradient."""
-    if request.op != "max_pool" or name != "x":
+    """Other shares of a maximum's gradient, or another place of it."""
+    if not isinstance(request, Pool) or request.kind != "max":
+        return
+    if request.indices:
+        yield Edit("ties-to-last", (Change("ties", "last"),),
+                   "of equal maxima the place of the last", "the suite's rule is the first",
+                   0.95)  # fmt: skip
+        return
+    if name != "x":
         return
     for cause, rule, said in (
         ("ties-split", "split", "the gradient of ties split among them"),

@@ -1,4 +1,4 @@
-"""Operators by explicit index, for rules that a plain request cannot say.
+"""Windows by explicit index, for rules that a plain request cannot say.
 
 A window here is a list of the input elements that it meets: starts may be anywhere, padding may
 be left out, ties may be shared. Slower than the oracle and meant for small arrays.
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from conformance import geometry
-from conformance.dtypes import DTYPES, Array
+from conformance.dtypes import Array
 from conformance.request import Conv, Pool
 
 Ints = Sequence[int]
@@ -53,29 +53,68 @@ class Windows:
 
 
 def windows(
-    request: Conv | Pool, positions: Ints | None = None, after_stride: bool = False
+    request: Conv | Pool,
+    positions: Ints | None = None,
+    after_stride: bool = False,
+    shares: str = "",
 ) -> Windows:
     """The windows of a request.
 
     ``positions`` may differ from the request's; with ``after_stride`` they start where a
     space-to-batch rewrite puts them that strides within each phase: ``t // d * s * d + t % d``.
+    ``shares`` says how an adaptive pooling's windows depart: fixed, floor, ceil.
+
+    Raises:
+        ValueError: there are no such windows.
     """
+    adaptive = isinstance(request, Pool) and request.output_size is not None
+    if adaptive and (positions or after_stride):
+        raise ValueError("adaptive windows have no stride")
     counts = tuple(positions or request.output_shape[2:])
-    rank = request.rank
     index: Array = np.zeros((1, 1), np.int64)
     inside = padded = np.ones((1, 1), bool)
-    for axis in range(rank):
-        size, (low, high) = request.spatial[axis], request.padding.pairs[axis]
-        stride, dilation = request.stride[axis], request.dilation[axis]
-        at = np.arange(counts[axis])
-        starts = at // dilation * stride * dilation + at % dilation if after_stride else at * stride
-        elements = starts[:, None] - low + np.arange(request.window[axis]) * dilation
-        own = (elements >= max(-low, 0)) & (elements < size + min(high, 0))
-        reach = (elements >= -low) & (elements < size + high)
+    for axis, size in enumerate(request.spatial):
+        if adaptive:
+            elements, own = _shared(size, counts[axis], shares)
+            reach = own
+        else:
+            elements, own, reach = _slid(request, axis, counts[axis], after_stride)
         index = _outer(index * size, np.clip(elements, 0, max(size - 1, 0)), np.add)
         inside = _outer(inside, own, np.logical_and)
         padded = _outer(padded, reach, np.logical_and)
     return Windows(counts, np.where(inside, index, -1), padded)
+
+
+def _slid(
+    request: Conv | Pool, axis: int, count: int, after_stride: bool
+) -> tuple[Array, Array, Array]:
+    """Elements along an axis (positions × window), which are input, and which padded input."""
+    size, (low, high) = request.spatial[axis], request.padding.pairs[axis]
+    stride, dilation = request.stride[axis], request.dilation[axis]
+    at = np.arange(count)
+    starts = at // dilation * stride * dilation + at % dilation if after_stride else at * stride
+    elements = starts[:, None] - low + np.arange(request.window[axis]) * dilation
+    own = (elements >= max(-low, 0)) & (elements < size + min(high, 0))
+    reach = (elements >= -low) & (elements < size + high)
+    return elements, own, reach
+
+
+def _shared(size: int, count: int, how: str) -> tuple[Array, Array]:
+    """Elements along an axis that ``count`` positions share, and which are in the window."""
+    at = np.arange(count + 1) * size
+    first, last = at[:-1] // count, -(-at[1:] // count)
+    if how == "fixed":
+        stride = size // count
+        if not stride:
+            raise ValueError("more positions than elements have no stride")
+        first = np.arange(count) * stride
+        last = first + size - (count - 1) * stride
+    elif how == "floor":
+        last = at[1:] // count
+    elif how == "ceil":
+        first = -(-at[:-1] // count)
+    elements = first[:, None] + np.arange(max((last - first).max(), 0))
+    return elements, elements < last[:, None]
 
 
 def _outer(one: Array, other: Array, operation: Any) -> Array:
@@ -124,66 +163,3 @@ def correlate_vjp(
     values = slide.values(x, 0).reshape(n, groups, -1, *slide.index.shape)
     dw = np.einsum("ngop,ngcpk->gock", dy, values)
     return dx, dw.reshape(w.shape)
-
-
-def maximum(request: Pool, slide: Windows, x: Array, fill: float, ignore_nan: bool) -> Array:
-    """Maximum of each window; ``fill`` stands for the padding."""
-    values = slide.values(x, fill)
-    reduce = np.fmax.reduce if ignore_nan else np.maximum.reduce
-    return np.asarray(reduce(values, axis=-1)).reshape(*x.shape[:2], *slide.positions)
-
-
-def maximum_vjp(
-    request: Pool, slide: Windows, cotangent: Array, x: Array, ties: str, ignore_nan: bool
-) -> Array:
-    """Gradient of the maximum; ``ties`` are shared: first, last, split or all."""
-    values = slide.values(x, lowest(request))
-    reduce = np.fmax.reduce if ignore_nan else np.maximum.reduce
-    top = np.asarray(reduce(values, axis=-1))[..., None]
-    equal = ((values == top) | (np.isnan(values) & np.isnan(top))) & slide.inside
-    shares = equal.astype(np.float64)
-    if ties in ("first", "last"):
-        step = 1 if ties == "first" else -1
-        count = np.cumsum(equal[..., ::step], axis=-1)[..., ::step]
-        shares = (equal & (count == 1)).astype(np.float64)
-    elif ties == "split":
-        shares /= np.maximum(equal.sum(axis=-1, keepdims=True), 1)
-    dy = cotangent.reshape(*x.shape[:2], -1, 1)
-    return slide.scatter(shares * dy, x.shape)
-
-
-def counts(request: Pool, slide: Windows, divisor: str) -> Array:
-    """Number that each average divides by, ``(positions,)``."""
-    if divisor == "window":
-        return np.full(slide.index.shape[0], math.prod(request.window))
-    chosen = slide.padded if request.count_include_pad else slide.inside
-    return np.asarray(chosen.sum(axis=-1))
-
-
-def average(request: Pool, slide: Windows, x: Array, divisor: str) -> Array:
-    """Average of each window."""
-    total = slide.values(x, 0).sum(axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        result = total / counts(request, slide, divisor)
-    return np.asarray(result.reshape(*x.shape[:2], *slide.positions))
-
-
-def average_vjp(request: Pool, slide: Windows, cotangent: Array, x: Array, divisor: str) -> Array:
-    """Gradient of `average`."""
-    dy = cotangent.reshape(*x.shape[:2], -1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        dy = dy / counts(request, slide, divisor)
-    shares = np.broadcast_to(dy[..., None], (*dy.shape, slide.index.shape[1]))
-    return slide.scatter(shares, x.shape)
-
-
-def lowest(request: Pool) -> float:
-    """What no element is below: what max pooling pads with."""
-    dtype = DTYPES[request.dtype]
-    return -np.inf if dtype.floating else int(np.iinfo(dtype.carrier).min)
-
-
-def lowest_finite(request: Pool) -> float:
-    """The least finite number of the dtype."""
-    dtype = DTYPES[request.dtype]
-    return -dtype.largest if dtype.floating else int(np.iinfo(dtype.carrier).min)

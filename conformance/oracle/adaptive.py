@@ -35,7 +35,7 @@ def adaptive_pool_vjp(request: Pool, cotangent: Array, x: Array) -> Array:
             )
             continue
         # NumPy's argmax is the first maximum, the first NaN where there is one.
-        first = seen.reshape(*seen.shape[:2], -1).argmax(axis=-1)
+        first = seen.reshape(*seen.shape[:2], math.prod(seen.shape[2:])).argmax(axis=-1)
         for image, channel in np.ndindex(*first.shape):
             place = np.unravel_index(first[image, channel], seen.shape[2:])
             target[(image, channel, *place)] += share[image, channel]
