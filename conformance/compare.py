@@ -75,6 +75,8 @@ def compare(
         return Verdict("wrong-shape", Difference(**base))
     if dtype != reference.dtype.name:
         return Verdict("wrong-dtype", Difference(**base))
+    if not signed_zero and np.array_equal(wanted, observed):
+        return Verdict("pass")
     wrong = ~right(reference, observed)
     if signed_zero and wanted.dtype.kind == "f":
         wrong |= (wanted == 0) & (observed == 0) & (np.signbit(wanted) != np.signbit(observed))
