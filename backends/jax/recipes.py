@@ -12,6 +12,16 @@ from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, cropped, fitted_pads, literal, positive, window_index
 
 ARRAY_FUNCTIONS = ("arange", "concatenate", "ones_like", "pad", "split", "sum", "take")
+WINDOWS = """
+def windows(sizes, positions):
+    flat = []
+    for at in np.ndindex(*positions):
+        axes = [range(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at, sizes, positions)]
+        flat.append(np.ravel_multi_index(np.ix_(*axes), sizes).ravel())
+    longest = max(map(len, flat))
+    return np.stack([np.pad(each, (0, longest - len(each)), constant_values=-1) for each in flat])
+"""
+"""Flat indices of the elements of an adaptive pooling's windows: -1 stands for no element."""
 
 
 class Recipes(Api):
@@ -133,7 +143,7 @@ class Recipes(Api):
             along = self.layout.data.index("*") + axis + 1
             lines.append(f"x = {call(self.functions['sum'], windows, axis=along)}")
         if plain_divisor(r):
-            return [*lines, f"return x / {math.prod(r.window)}"]
+            return [*lines, f"return x / {divisor(r)}"]
         return [
             "def total(x):",
             *(f"    {line}" for line in [*lines, "return x"]),
@@ -147,8 +157,18 @@ class Recipes(Api):
 
 
 def plain_divisor(r: Pool) -> bool:
-    """Whether every window of an average has the same number of elements."""
-    return r.count_include_pad or r.padding.none
+    """Whether the sum of every window of an average is divided by the same number."""
+    return r.divisor is not None or r.count_include_pad or r.padding.none
+
+
+def divisor(r: Pool) -> int:
+    """The number that the sum of every window is divided by, where there is one for all."""
+    return math.prod(r.window) if r.divisor is None else r.divisor
+
+
+def uneven(r: Pool) -> bool:
+    """Whether the windows of an adaptive pooling differ in size or overlap."""
+    return any(size % count for size, count in zip(r.spatial, r.output_shape[2:]))
 
 
 def dilated(r: Conv | ConvTranspose | Pool) -> bool:
