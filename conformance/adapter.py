@@ -143,14 +143,14 @@ class Api(ABC):
         lowering = self.lower(replace(r, unbatched=False))
         native = lowering.native if isinstance(lowering.native, Program) else lowering.emulated
         missing = Unsupported(f"{self.name} takes no arrays without a batch axis")
-        return Lowering(missing, None if native is None else _batched(native, r))
+        return Lowering(missing, None if native is None else batched(native, r))
 
     def _missing(self, what: str) -> Lowering:
         return Lowering(Unsupported(f"{self.name} has no {what}"))
 
 
-def _batched(program: Program, r: Request) -> Program:
-    """The program on a batch of one."""
+def batched(program: Program, r: Request) -> Program:
+    """The program on a batch of one, for an unbatched request."""
     text = program.source.replace("\ndef forward(", "\ndef batched(", 1).rstrip()
     names = parameters(r)
     inputs = ", ".join(("x[None]", *names[1:]))

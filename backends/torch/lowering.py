@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from conformance.adapter import Lowering, Program, Unsupported, parameters
+from conformance.adapter import Lowering, Program, Unsupported, batched, parameters
 from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Pool, Request
 from conformance.source import call, literal, scalar
@@ -20,8 +20,11 @@ class _Torch(Pooling):
 
     def unbatched(self, r: Request) -> Lowering:
         """PyTorch takes (C, *spatial) wherever it takes a batch; the recipe adds the axis."""
-        native = self.lower(replace(r, unbatched=False)).native
-        return replace(super().unbatched(r), native=native)
+        lowering = self.lower(replace(r, unbatched=False))
+        recipe = lowering.emulated or lowering.native
+        return Lowering(
+            lowering.native, batched(recipe, r) if isinstance(recipe, Program) else None
+        )
 
 
 class Functional(_Torch):

@@ -93,17 +93,14 @@ def _divisor_edits(request: Pool) -> Iterator[Edit]:
 
 
 def _norm_edits(request: Pool) -> Iterator[Edit]:
-    for how, what in (("signed", "the root of a negative sum"), ("signed-root", "its root signed")):
+    for how, what in (("signed", ""), ("signed-root", ", and a root with the sign of the sum")):
         if request.norm % 2:
             yield Edit("signed-powers", (Change("powers", how),),
-                       f"powers of x instead of |x|, and {what}",
+                       f"powers of x instead of |x|{what}",
                        "terms of other signs cancel", 1.0)  # fmt: skip
     if request.norm != 1:
         yield Edit("norm-without-root", (Change("root", False),),
                    f"the sum of |x|^{request.norm:g} instead of its root", "", 1.1)  # fmt: skip
-        yield Edit("powers-out-of-range", (Change("range", "storage"),),
-                   f"powers and their sums in {request.dtype}, beyond its range",
-                   "the norm itself is within it", 0.9)  # fmt: skip
     if request.ceil_mode:
         yield Edit("overhang-scaled", (Change("overhang", "scaled"),),
                    "the norm of a window that overhangs scaled up to the whole window",

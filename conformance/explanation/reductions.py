@@ -44,6 +44,8 @@ def pool(request: Pool, slide: Windows, x: Array, rules: Rules) -> Array:
         result = _largest(slide.values(x, fill), rules)
     elif request.kind == "avg":
         total = slide.values(x, 0).sum(axis=-1)
+        if rules.in_range:
+            total = _kept(total, request)
         result = total / _counts(request, slide, rules)
     else:
         result = _norms(request, slide, x, rules)[0]
@@ -159,6 +161,11 @@ def _counts(request: Pool, slide: Windows, rules: Rules) -> Array:
     return np.asarray((slide.padded if padded else slide.inside).sum(axis=-1))
 
 
+def _kept(values: Array, request: Pool) -> Array:
+    """The values as the request's dtype has them."""
+    return cast(values, DTYPES[request.dtype]).astype(np.float64)
+
+
 def _norms(request: Pool, slide: Windows, x: Array, rules: Rules) -> tuple[Array, Array]:
     """The norm of each window, and the derivative of it with respect to each element."""
     p, values = request.norm, slide.values(x, 0)
@@ -170,12 +177,11 @@ def _norms(request: Pool, slide: Windows, x: Array, rules: Rules) -> tuple[Array
     factor = np.ones(slide.index.shape[0])
     if rules.scaled:
         factor = math.prod(request.window) / slide.padded.sum(axis=-1)
-    dtype = DTYPES[request.dtype]
     if rules.in_range:
-        powers = cast(powers, dtype).astype(np.float64)
+        powers = _kept(powers, request)
     total = powers.sum(axis=-1) * factor
     if rules.in_range:
-        total = cast(total, dtype).astype(np.float64)
+        total = _kept(total, request)
     if rules.no_root:
         return total, slopes * factor[:, None]
     size = np.abs(total) if rules.powers == "signed-root" else total
