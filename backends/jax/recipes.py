@@ -128,7 +128,7 @@ class Recipes(Api):
         lines = []
         for axis in range(r.rank):
             index = self.flattened(window_index(r, axis, self.functions["arange"]))
-            lines.append(f"x = {self._taken(axis, index)}")
+            lines.append(f"x = {self.taken(axis, index)}")
         return lines
 
     def flattened(self, index: str) -> str:
@@ -137,11 +137,7 @@ class Recipes(Api):
 
     def gathered_average(self, r: Pool) -> list[str]:
         """The average of windows summed axis by axis: any dilation, any divisor."""
-        lines = [] if r.padding.none else [f"x = {self.pad(r)}"]
-        for axis in range(r.rank):
-            windows = self._taken(axis, window_index(r, axis, self.functions["arange"]))
-            along = self.layout.data.index("*") + axis + 1
-            lines.append(f"x = {call(self.functions['sum'], windows, axis=along)}")
+        lines = self.gathered_sum(r)
         if plain_divisor(r):
             return [*lines, f"return x / {divisor(r)}"]
         return [
@@ -151,7 +147,17 @@ class Recipes(Api):
             f"return total(x) / total({self.functions['ones_like']}(x))",
         ]
 
-    def _taken(self, axis: int, index: str) -> str:
+    def gathered_sum(self, r: Pool) -> list[str]:
+        """Lines that make ``x`` the sum of each of its windows, axis by axis."""
+        lines = [] if r.padding.none else [f"x = {self.pad(r)}"]
+        for axis in range(r.rank):
+            windows = self.taken(axis, window_index(r, axis, self.functions["arange"]))
+            along = self.layout.data.index("*") + axis + 1
+            lines.append(f"x = {call(self.functions['sum'], windows, axis=along)}")
+        return lines
+
+    def taken(self, axis: int, index: str) -> str:
+        """The expression of the elements of a spatial axis of ``x`` that an index names."""
         take = self.functions["take"]
         return f"{take}(x, {index}, axis={self.layout.data.index('*') + axis})"
 
