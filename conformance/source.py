@@ -44,7 +44,7 @@ def source(
         parts.append(textwrap.dedent(setup).strip())
     forward = f"def forward({', '.join(parameters(request))}):\n"
     parts.append("\n" + forward + textwrap.indent("\n".join(lines), "    "))
-    text = "\n\n".join(parts)
+    text = re.sub(r"\n{2,}(?=def |@)", "\n\n\n", "\n\n".join(parts))
     return Program("\n".join(map(_folded, text.splitlines())) + "\n")
 
 

@@ -9,11 +9,12 @@ from typing import Any
 from conformance.adapter import Info, Layout, Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair, effective_window
-from conformance.request import Conv, ConvTranspose, Padding, Pool
+from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, given, literal, scalar
 
 from ..jax.adapter import JaxAdapter
-from ..jax.lowering import JaxApi, padding_option, transposed_word
+from ..jax.lowering import padding_option, transposed_word
+from ..jax.pooling import JaxPooling
 from ..jax.recipes import beyond, plain_divisor
 from .calls import LINEN, NNX
 
@@ -21,12 +22,15 @@ MODES = {"circular": "CIRCULAR", "reflect": "REFLECT"}
 Options = dict[str, Any]
 
 
-class Flax(JaxApi):
+class Flax(JaxPooling):
     """What both APIs share: the options of the layers, and the pooling functions."""
 
     layout = Layout("N*C", "*IO", "*OI")
     module: str
     pooling = "Flax pooling"
+
+    def unbatched(self, r: Request) -> Lowering:
+        return self.batchless(r)
 
     @abstractmethod
     def layer(self, r: Conv | ConvTranspose, options: Options) -> tuple[str, list[str]]:
@@ -36,7 +40,9 @@ class Flax(JaxApi):
         options = {**_sizes(r), "feature_group_count": r.groups if r.groups > 1 else None}
         mode = r.padding.mode
         if mode == "zeros" or r.padding.none:
-            native = self._conv(r, {**options, "padding": _padding(r.padding)})
+            causal = r.padding.word == "causal" and r.rank == 1
+            padding = "CAUSAL" if causal else _padding(r.padding)
+            native = self._conv(r, {**options, "padding": padding})
             if not beyond(r, r.padding.pairs):
                 return Lowering(native)
             pad = f"x = {self.pad(r)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,12 +20,13 @@ from conformance.adapter import (
     Unsupported,
 )
 from conformance.dtypes import DTYPES, Array
-from conformance.request import Conv, ConvTranspose, Pool
-from conformance.source import call, gradients, literal
+from conformance.request import Conv, ConvTranspose, Pool, Request
+from conformance.source import call, gradients
 
 from .calls import CALLS
-from .lowering import X64, JaxApi, narrow, padding_option, transposed_word
-from .recipes import beyond, dilated, plain_divisor
+from .lowering import X64, narrow, padding_option, transposed_word
+from .pooling import JaxPooling
+from .recipes import beyond, dilated, divisor, plain_divisor
 
 PRECISIONS = {"cuda": "highest", "cuda-tf32": "tensorfloat32"}
 # An empty list of platforms is JAX's own choice, a GPU where there is one.
@@ -45,7 +45,7 @@ BOTH = (
 )
 
 
-class Lax(JaxApi):
+class Lax(JaxPooling):
     """The primitives' own functions."""
 
     name = "jax.lax"
@@ -53,7 +53,7 @@ class Lax(JaxApi):
     layout = Layout()
     pooling = "lax.reduce_window"
     transposing = "lax.conv_transpose"
-    dilates_pooling = True
+    reduces_windows = True
 
     def conv(self, r: Conv) -> Lowering:
         native = self.program(r, self._conv(r, padding_option(r.padding)))
@@ -100,24 +100,17 @@ class Lax(JaxApi):
         return [f"y = {expression}", f"return y + {self.broadcast_bias(r)}"]
 
     def maximum(self, r: Pool, padding: object) -> str:
-        return f"return {self._reduce(r, padding, '-jnp.inf', 'lax.max')}"
+        return f"return {self.reduce_window(r, padding, '-jnp.inf', 'lax.max')}"
 
     def average(self, r: Pool, padding: object) -> list[str]:
-        total = self._reduce(r, padding, "0.0", "lax.add")
+        total = self.reduce_window(r, padding, "0.0", "lax.add")
         if plain_divisor(r):
-            return [f"return {total} / {math.prod(r.window)}"]
-        count = self._reduce(r, padding, "0.0", "lax.add", "jnp.ones_like(x)")
+            return [f"return {total} / {divisor(r)}"]
+        count = self.reduce_window(r, padding, "0.0", "lax.add", "jnp.ones_like(x)")
         return [f"total = {total}", f"count = {count}", "return total / count"]
 
-    def _reduce(
-        self, r: Pool, padding: object, start: str, operation: str, operand: str = "x"
-    ) -> str:
-        if isinstance(padding, list):
-            padding = [(0, 0), (0, 0), *padding]
-        window, stride = ((1, 1, *values) for values in (r.window, r.stride))
-        dilation = (1, 1, *r.dilation) if dilated(r) else None
-        arguments = operand, start, operation, *map(literal, (window, stride, padding))
-        return call("lax.reduce_window", *arguments, window_dilation=dilation)
+    def unbatched(self, r: Request) -> Lowering:
+        return self.batchless(r) if isinstance(r, Pool) else super().unbatched(r)
 
 
 class JaxAdapter(Adapter):
@@ -186,18 +179,14 @@ class JaxAdapter(Adapter):
         cotangent: Any | None,
         mode: str,
     ) -> Iterator[Any]:
-        forward = program["forward"]
-        if cotangent is None:
-            yield _forward(forward, inputs, mode)
-            return
-        evaluate = _compiled if mode == "jit" else _eager
+        import jax
+
         try:
-            output, gradients = evaluate(forward, inputs, cotangent)
-        except Exception as error:
-            yield _forward(forward, inputs, mode)
-            raise error
-        yield output
-        yield gradients()
+            yield from _stages(program["forward"], inputs, cotangent, mode)
+        finally:
+            # A program that needs it has switched it on.
+            config: Any = jax.config
+            config.update("jax_enable_x64", False)
 
     def driver(
         self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
@@ -223,6 +212,22 @@ class JaxAdapter(Adapter):
             setup=tuple(setup),
             helpers=BOTH if vjp and jit else (),
         )
+
+
+def _stages(
+    forward: Callable[..., Any], inputs: Sequence[Any], cotangent: Any | None, mode: str
+) -> Iterator[Any]:
+    if cotangent is None:
+        yield _forward(forward, inputs, mode)
+        return
+    evaluate = _compiled if mode == "jit" else _eager
+    try:
+        output, gradients = evaluate(forward, inputs, cotangent)
+    except Exception as error:
+        yield _forward(forward, inputs, mode)
+        raise error
+    yield output
+    yield gradients()
 
 
 def _forward(forward: Callable[..., Any], inputs: Sequence[Any], mode: str) -> Any:

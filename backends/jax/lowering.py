@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from abc import abstractmethod
@@ -10,15 +11,15 @@ from dataclasses import replace
 
 from conformance import geometry
 from conformance.adapter import Cast, Lowering, Program, Unsupported
-from conformance.dtypes import DTYPES
-from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+from conformance.request import Conv, ConvTranspose, Padding, Request
 from conformance.source import call, literal, source
 
-from .recipes import ARRAY_FUNCTIONS, Recipes, beyond, dilated, fitted
+from .recipes import ARRAY_FUNCTIONS, Recipes, beyond
 
 IMPORTS = {
     "jax": "import jax",
     "jnp": "import jax.numpy as jnp",
+    "np": "import numpy as np",
     "nn": "from flax import linen as nn",
     "nnx": "from flax import nnx",
     "lax": "from jax import lax",
@@ -65,33 +66,25 @@ def transposed_word(r: ConvTranspose) -> str | None:
 
 
 class JaxApi(Recipes):
-    """An API on JAX arrays: programs and poolings."""
+    """An API on JAX arrays."""
 
     cast = Cast("{x}.astype(jnp.{dtype})", "import jax.numpy as jnp")
     functions: Mapping[str, str] = {name: f"jnp.{name}" for name in ARRAY_FUNCTIONS}
-    pooling: str
     transposing: str
-    dilates_pooling = False
 
     @abstractmethod
     def transposed(self, r: ConvTranspose) -> tuple[str, list[str]]:
         """The lines before ``forward``, and those that return the result, without groups."""
 
-    @abstractmethod
-    def maximum(self, r: Pool, padding: object) -> str:
-        """The line that returns the maximum over windows of ``x``."""
-
-    @abstractmethod
-    def average(self, r: Pool, padding: object) -> list[str]:
-        """The lines that return the average over windows of ``x``."""
-
-    def same_dtype(self, r: Pool, lines: list[str]) -> list[str]:
-        """The lines of `average`, with help where the API returns another dtype."""
-        return lines
+    def batchless(self, r: Request) -> Lowering:
+        """The request's text in a layout without the batch axis, for functions that need none."""
+        single = copy.copy(self)
+        single.layout = replace(self.layout, data=self.layout.data.replace("N", ""))
+        return single.lower(replace(r, unbatched=False))
 
     def program(self, r: Request, lines: Sequence[str], setup: str = "") -> Program:
         """A program from the lines of ``forward`` and those before it."""
-        setup = (X64 if wide(r.dtype) else "") + setup
+        setup = (X64 if wide(r.dtype) or wide(r.result_dtype) else "") + setup
         return source(r, IMPORTS, "\n".join(lines), setup=setup)
 
     def pad_mode(self, padding: Padding) -> str:
@@ -130,46 +123,3 @@ class JaxApi(Recipes):
         setup, lines = self.transposed(plain)
         lines = lines if single else self.per_group(plain, lines)
         return Lowering(native, self.program(r, [*lines[:-1], *self.trimmed(r, lines[-1])], setup))
-
-    def max_pool(self, r: Pool) -> Lowering:
-        before, r = self.by_hand(r)
-        native = self._native(r, [*before, self.maximum(r, padding_option(r.padding))])
-        plain = isinstance(native, Program) and not dilated(r)
-        if plain and not beyond(r, r.padding.pairs):
-            return Lowering(native)
-        crop, rest = self.crop(r)
-        rest = fitted(rest)
-        before += crop
-        if not rest.padding.none:
-            before.append(f"x = {self.pad(rest, lowest(r))}")
-        if dilated(r):
-            before += self.gather(rest)
-            rest = replace(rest, stride=rest.window, dilation=(1,) * r.rank)
-        return Lowering(native, self.program(r, [*before, self.maximum(rest, "VALID")]))
-
-    def avg_pool(self, r: Pool) -> Lowering:
-        before, r = self.by_hand(r)
-        lines = [*before, *self.average(r, padding_option(r.padding))]
-        native = self._native(r, lines)
-        if isinstance(native, Program) and not r.padding.negative:
-            helped = self.program(r, self.same_dtype(r, lines))
-            return Lowering(native, None if helped == native else helped)
-        crop, rest = self.crop(r)
-        count, rest = self.counted(rest) if r.ceil_mode else ([], rest)
-        if dilated(rest) and not self.dilates_pooling:
-            lines = self.gathered_average(rest)
-        else:
-            lines = self.same_dtype(rest, self.average(rest, padding_option(rest.padding)))
-        return Lowering(native, self.program(r, [*before, *crop, *count, *lines]))
-
-    def _native(self, r: Pool, lines: list[str]) -> Program | Unsupported:
-        if r.ceil_mode:
-            return Unsupported(f"{self.pooling} has no ceil mode")
-        if dilated(r) and not self.dilates_pooling:
-            return Unsupported(f"{self.pooling} has no dilation")
-        return self.program(r, lines)
-
-
-def lowest(r: Pool) -> str:
-    """The text of the value that never wins a maximum."""
-    return "-jnp.inf" if DTYPES[r.dtype].floating else "jnp.iinfo(x.dtype).min"

@@ -12,6 +12,16 @@ from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, cropped, fitted_pads, literal, positive, window_index
 
 ARRAY_FUNCTIONS = ("arange", "concatenate", "ones_like", "pad", "split", "sum", "take")
+WINDOWS = """
+def windows(sizes, positions):
+    flat = []
+    for at in np.ndindex(*positions):
+        axes = [range(i * n // m, -(-(i + 1) * n // m)) for i, n, m in zip(at, sizes, positions)]
+        flat.append(np.ravel_multi_index(np.ix_(*axes), sizes).ravel())
+    longest = max(map(len, flat))
+    return np.stack([np.pad(each, (0, longest - len(each)), constant_values=-1) for each in flat])
+"""
+"""Flat indices of the elements of an adaptive pooling's windows: -1 stands for no element."""
 
 
 class Recipes(Api):
@@ -118,7 +128,7 @@ class Recipes(Api):
         lines = []
         for axis in range(r.rank):
             index = self.flattened(window_index(r, axis, self.functions["arange"]))
-            lines.append(f"x = {self._taken(axis, index)}")
+            lines.append(f"x = {self.taken(axis, index)}")
         return lines
 
     def flattened(self, index: str) -> str:
@@ -127,13 +137,9 @@ class Recipes(Api):
 
     def gathered_average(self, r: Pool) -> list[str]:
         """The average of windows summed axis by axis: any dilation, any divisor."""
-        lines = [] if r.padding.none else [f"x = {self.pad(r)}"]
-        for axis in range(r.rank):
-            windows = self._taken(axis, window_index(r, axis, self.functions["arange"]))
-            along = self.layout.data.index("*") + axis + 1
-            lines.append(f"x = {call(self.functions['sum'], windows, axis=along)}")
+        lines = self.gathered_sum(r)
         if plain_divisor(r):
-            return [*lines, f"return x / {math.prod(r.window)}"]
+            return [*lines, f"return x / {divisor(r)}"]
         return [
             "def total(x):",
             *(f"    {line}" for line in [*lines, "return x"]),
@@ -141,14 +147,34 @@ class Recipes(Api):
             f"return total(x) / total({self.functions['ones_like']}(x))",
         ]
 
-    def _taken(self, axis: int, index: str) -> str:
+    def gathered_sum(self, r: Pool) -> list[str]:
+        """Lines that make ``x`` the sum of each of its windows, axis by axis."""
+        lines = [] if r.padding.none else [f"x = {self.pad(r)}"]
+        for axis in range(r.rank):
+            windows = self.taken(axis, window_index(r, axis, self.functions["arange"]))
+            along = self.layout.data.index("*") + axis + 1
+            lines.append(f"x = {call(self.functions['sum'], windows, axis=along)}")
+        return lines
+
+    def taken(self, axis: int, index: str) -> str:
+        """The expression of the elements of a spatial axis of ``x`` that an index names."""
         take = self.functions["take"]
         return f"{take}(x, {index}, axis={self.layout.data.index('*') + axis})"
 
 
 def plain_divisor(r: Pool) -> bool:
-    """Whether every window of an average has the same number of elements."""
-    return r.count_include_pad or r.padding.none
+    """Whether the sum of every window of an average is divided by the same number."""
+    return r.divisor is not None or r.count_include_pad or r.padding.none
+
+
+def divisor(r: Pool) -> int:
+    """The number that the sum of every window is divided by, where there is one for all."""
+    return math.prod(r.window) if r.divisor is None else r.divisor
+
+
+def uneven(r: Pool) -> bool:
+    """Whether the windows of an adaptive pooling differ in size or overlap."""
+    return any(size % count for size, count in zip(r.spatial, r.output_shape[2:]))
 
 
 def dilated(r: Conv | ConvTranspose | Pool) -> bool:

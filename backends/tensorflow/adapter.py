@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from conformance.adapter import EAGER, Adapter, Driver, Info, Mode, Program, Unsupported
+from conformance.adapter import EAGER, Adapter, Driver, Info, Lowering, Mode, Program, Unsupported
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool, Request
 from conformance.source import call, gradients, literal, scalar
@@ -14,7 +15,8 @@ from conformance.source import call, gradients, literal, scalar
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
 from .calls import CALLS
 from .keras_layers import KerasLayers
-from .recipes import Lines, TensorFlowApi
+from .pooling import TensorFlowPooling
+from .recipes import Lines
 
 GRAPHS: Mapping[str, Mapping[str, bool]] = {
     "function": {"autograph": False},
@@ -22,7 +24,7 @@ GRAPHS: Mapping[str, Mapping[str, bool]] = {
 }
 
 
-class TfNn(TensorFlowApi):
+class TfNn(TensorFlowPooling):
     """The operators as functions."""
 
     name = "tf.nn"
@@ -31,10 +33,15 @@ class TfNn(TensorFlowApi):
     valid = "VALID"
     functions: Mapping[str, str] = {
         **{name: f"tf.{name}" for name in ARRAY_FUNCTIONS},
+        "abs": "tf.abs",
         "arange": "tf.range",
+        "cast": "tf.cast",
         "clip": "tf.clip_by_value",
         "concatenate": "tf.concat",
+        "max": "tf.reduce_max",
         "max_pool": "tf.nn.max_pool2d",
+        "mean": "tf.reduce_mean",
+        "min": "tf.reduce_min",
         "reshape": "tf.reshape",
         "stack": "tf.stack",
         "sum": "tf.reduce_sum",
@@ -60,6 +67,15 @@ class TfNn(TensorFlowApi):
     def plain(self, r: Request) -> Lines:
         return self._pool(r, "VALID") if isinstance(r, Pool) else self._kernel(r, "VALID")
 
+    def unbatched(self, r: Request) -> Lowering:
+        """The call is the same, and says no more than the shape of ``x`` that there is no batch."""
+        lowering = super().unbatched(r)
+        by_hand = isinstance(r, Pool) and r.padding_value is not None
+        native = self.argmax(r) if isinstance(r, Pool) and r.indices else self.native(r)
+        if by_hand or isinstance(native, Unsupported):
+            return lowering
+        return replace(lowering, native=self.program(r, native))
+
     def _word(self, r: Request) -> str | None:
         """The word by which TensorFlow means what the request means."""
         if r.padding.word == "same":
@@ -79,7 +95,8 @@ class TfNn(TensorFlowApi):
         if isinstance(r, Conv):
             expression = call(f"tf.nn.conv{r.rank}d", "x", "w", **options)
         else:
-            shape = [r.input_shape[0], *r.output_shape[2:], r.out_channels]
+            batch = [] if r.unbatched else [r.input_shape[0]]
+            shape = [*batch, *r.output_shape[2:], r.out_channels]
             name = f"tf.nn.conv{r.rank}d_transpose"
             expression = call(name, "x", "w", output_shape=shape, **options)
         if r.bias:
@@ -88,8 +105,12 @@ class TfNn(TensorFlowApi):
 
     def _native_pool(self, r: Pool) -> Lines | Unsupported:
         name = f"{r.kind}_pool{r.rank}d"
+        if r.kind == "lp" or r.output_size is not None:
+            return Unsupported(f"tf.nn has no {r.op}")
         if r.ceil_mode:
             return Unsupported(f"tf.nn.{name} has no ceil mode")
+        if r.divisor is not None:
+            return Unsupported(f"tf.nn.{name} divides by what it counts only")
         padding = self._word(r)
         if r.kind == "avg" and padding == "SAME" and r.count_include_pad and not r.padding.none:
             return Unsupported(f"tf.nn.{name} leaves the padding out of the count")
@@ -100,6 +121,16 @@ class TfNn(TensorFlowApi):
         if r.kind == "avg" or r.rank == 3:
             return Unsupported(f"tf.nn.{name} has no explicit padding")
         return self._pool(r, self._explicit(r))
+
+    def argmax(self, r: Pool) -> Lines | Unsupported:
+        name, padding = "tf.nn.max_pool_with_argmax", self._word(r)
+        if r.rank != 2 or padding is None:
+            missing = "explicit padding" if r.rank == 2 else f"{r.rank}-D form"
+            return Unsupported(f"{name} has no {missing}")
+        if r.ceil_mode or dilated(r):
+            return Unsupported(f"{name} has no {'ceil mode' if r.ceil_mode else 'dilation'}")
+        sizes = {"ksize": _steps(r.window), "strides": _steps(r.stride)}
+        return "", [f"_, y = {call(name, 'x', **sizes, padding=padding)}", "return y"]
 
     def _pool(self, r: Pool, padding: object) -> Lines:
         if dilated(r):

@@ -12,13 +12,15 @@ from conformance.source import call, cropped, given, literal, positive, scalar
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
 from .keras_calls import CALLS
-from .recipes import Lines, TensorFlowApi
+from .pooling import TensorFlowPooling
+from .recipes import Lines
 
-MORE = ("clip", "max_pool", "reshape", "stack", "where", "zeros_like")
-FUNCTIONS = (*ARRAY_FUNCTIONS, *MORE)
+REDUCTIONS = ("max", "mean", "min")
+MORE = ("abs", "cast", "clip", "max_pool", "reshape", "stack", "where", "zeros_like")
+FUNCTIONS = (*ARRAY_FUNCTIONS, *REDUCTIONS, *MORE)
 
 
-class KerasLayers(TensorFlowApi):
+class KerasLayers(TensorFlowPooling):
     """Layers, applied to weights that are given."""
 
     name = "keras.layers"
@@ -100,6 +102,8 @@ class KerasLayers(TensorFlowApi):
 
     def _native_pool(self, r: Pool) -> Lines | Unsupported:
         name = f"keras.layers.{_kind(r)}"
+        if r.divisor is not None:
+            return Unsupported(f"{name} divides by what it counts only")
         if r.ceil_mode:
             return Unsupported(f"{name} has no ceil mode")
         if dilated(r):
@@ -110,6 +114,14 @@ class KerasLayers(TensorFlowApi):
         if r.kind == "avg" and padding == "same" and r.count_include_pad and not r.padding.none:
             return Unsupported(f"{name} leaves the padding out of the count")
         return self._pool(r, padding)
+
+    def adaptive(self, r: Pool) -> Lines | Unsupported:
+        name, dtype = f"keras.layers.{_kind(r)}", _dtype(r)
+        if r.op.startswith("global"):
+            layer = call(name, keepdims=True, dtype=dtype)
+        else:
+            layer = call(name, literal(scalar(r.output_size or ())), dtype=dtype)
+        return f"layer = {layer}", ["return layer(x)"]
 
     def _pool(self, r: Pool, padding: str) -> Lines:
         layer = call(
@@ -128,6 +140,10 @@ def _kind(r: Request) -> str:
         "conv_transpose": "Conv{}DTranspose",
         "max_pool": "MaxPooling{}D",
         "avg_pool": "AveragePooling{}D",
+        "adaptive_max_pool": "AdaptiveMaxPooling{}D",
+        "adaptive_avg_pool": "AdaptiveAveragePooling{}D",
+        "global_max_pool": "GlobalMaxPooling{}D",
+        "global_avg_pool": "GlobalAveragePooling{}D",
     }[r.op]
     return name.format(r.rank)
 

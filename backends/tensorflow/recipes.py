@@ -1,20 +1,17 @@
-"""What ``tf.nn`` and ``keras.layers`` share: the recipes, and when they are offered."""
+"""What ``tf.nn`` and ``keras.layers`` share: programs, and recipes for convolutions."""
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from dataclasses import replace
-from operator import mul
 from typing import TypeVar
 
-from conformance.adapter import Cast, Layout, Lowering, Program, Unsupported
-from conformance.dtypes import DTYPES
+from conformance.adapter import Cast, Layout, Lowering, Program, Unsupported, batched
 from conformance.geometry import effective_window
-from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
-from conformance.source import call, literal, source
+from conformance.request import Conv, ConvTranspose, Padding, Request
+from conformance.source import call, source
 
-from ..jax.recipes import Recipes, after, beyond, dilated, fitted, plain_divisor
+from ..jax.recipes import Recipes
 
 IMPORTS = {"tf": "import tensorflow as tf", "keras": "import keras"}
 Lines = tuple[str, list[str]]
@@ -57,6 +54,13 @@ class TensorFlowApi(Recipes):
         own = self.program(r, native)
         return Lowering(own, None if emulated == own else emulated)
 
+    def unbatched(self, r: Request) -> Lowering:
+        """Only the recipe for a batch is sure to have a gradient."""
+        lowering = self.lower(replace(r, unbatched=False))
+        program = lowering.emulated or lowering.native
+        missing = Unsupported(f"{self.name} takes no arrays without a batch axis")
+        return Lowering(missing, batched(program, r) if isinstance(program, Program) else None)
+
     def conv(self, r: Conv) -> Lowering:
         lines = []
         if r.padding.mode != "zeros":
@@ -81,71 +85,6 @@ class TensorFlowApi(Recipes):
             setup, lines = self._per_group(replace(r, bias=False), replace(bare, bias=False))
             lines = [*lines[:-1], *self.trimmed(r, lines[-1])]
         return self.lowering(r, self.native(r), (setup, [*self._holes(r), *lines]))
-
-    def max_pool(self, r: Pool) -> Lowering:
-        before, r = self.by_hand(r)
-        crop, rest = self.crop(r)
-        rest = fitted(rest)
-        lines = [*before, *crop]
-        if not rest.padding.none:
-            lines.append(f"x = {self.pad(rest, self.lowest(r))}")
-        rest = after(rest.padding, rest)
-        if dilated(rest):
-            lines += self.gather(rest)
-            sizes = map(mul, rest.output_shape[2:], rest.window)
-            rest = replace(
-                rest,
-                input_shape=(*r.input_shape[:2], *sizes),
-                stride=rest.window,
-                dilation=(1,) * r.rank,
-            )
-        setup, pool = self._slices(rest) if r.rank == 3 else self.plain(rest)
-        empty = beyond(r, r.padding.pairs) or (dilated(r) and not r.padding.none)
-        if DTYPES[r.dtype].floating and empty:
-            # TensorFlow starts a maximum from the lowest finite number.
-            start = f"{self.functions['where']}(y > x.dtype.min, y, {literal(-math.inf)})"
-            pool = [*pool[:-1], f"y = {pool[-1].removeprefix('return ')}", f"return {start}"]
-        native = self._after(before, self.native(r))
-        return self.lowering(r, native, (setup, [*lines, *pool]))
-
-    def avg_pool(self, r: Pool) -> Lowering:
-        before, r = self.by_hand(r)
-        crop, rest = self.crop(r)
-        count, rest = self.counted(rest) if r.ceil_mode else ([], rest)
-        lines = [*before, *crop, *count]
-        native = self._after(before, self.native(r))
-        # There are 3-D averages for float32 and bfloat16 only.
-        missing = r.rank == 3 and r.dtype in ("float64", "float16")
-        if missing or dilated(rest) or not plain_divisor(rest):
-            return self.lowering(r, native, ("", [*lines, *self.gathered_average(rest)]))
-        if not rest.padding.none:
-            lines.append(f"x = {self.pad(rest)}")
-        return self.lowering(r, native, ("", lines), self.plain(rest))
-
-    def lowest(self, r: Pool) -> str:
-        """The text of the value that never wins a maximum."""
-        return 'float("-inf")' if DTYPES[r.dtype].floating else "x.dtype.min"
-
-    def _slices(self, r: Pool) -> Lines:
-        """The lines of a 3-D maximum by 2-D ones: of each slice, then across the slices.
-
-        The 3-D one has fewer dtypes, and its gradient goes to each of several equal elements.
-        """
-        batch, channels, positions = *r.input_shape[:2], r.output_shape[2:]
-        pool, reshape = self.functions["max_pool"], self.functions["reshape"]
-        valid = literal(self.valid)
-        return "", [
-            f"y = {reshape}(x, {[batch * r.spatial[0], *r.spatial[1:], channels]})",
-            f"y = {pool}(y, {list(r.window[1:])}, {list(r.stride[1:])}, {valid})",
-            f"y = {reshape}(y, {[batch, r.spatial[0], math.prod(positions[1:]), channels]})",
-            f"y = {pool}(y, {[r.window[0], 1]}, {[r.stride[0], 1]}, {valid})",
-            f"return {reshape}(y, {[batch, *positions, channels]})",
-        ]
-
-    def _after(self, before: list[str], native: Lines | Unsupported) -> Lines | Unsupported:
-        if isinstance(native, Unsupported):
-            return native
-        return native[0], [*before, *native[1]]
 
     def _per_group(self, r: Kernel, bare: Kernel) -> Lines:
         if r.groups == 1:
