@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance import geometry
 from conformance.dtypes import Array
 from conformance.request import Conv, ConvTranspose, Padding, PaddingMode, Pool
 
@@ -67,6 +68,23 @@ def pool(
     window, stride = ((v,) * rank if isinstance(v, int) else v for v in (window, stride))
     padding = Padding(pairs(pads, rank))
     return Pool(shape, padding, stride, (1,) * rank, dtype, window, op=op, **options)
+
+
+def adaptive(op: Any, shape: tuple[int, ...], sizes: Any = 1, *, dtype: str = "float64") -> Pool:
+    """An adaptive or a global pooling, as `conv`."""
+    rank, spatial = len(shape) - 2, shape[2:]
+    sizes = (sizes,) * rank if isinstance(sizes, int) else sizes
+    windows = map(geometry.adaptive_windows, spatial, sizes)
+    return Pool(
+        shape,
+        Padding(((0, 0),) * rank),
+        tuple(max(n // m, 1) for n, m in zip(spatial, sizes)),
+        (1,) * rank,
+        dtype,
+        tuple(max(end - start for start, end in axis) for axis in windows),
+        output_size=tuple(sizes),
+        op=op,
+    )
 
 
 def pairs(pads: Any, rank: int) -> tuple[tuple[int, int], ...]:

@@ -13,7 +13,9 @@ from conformance.data import integer_range
 from conformance.dtypes import DTYPES, Array, cast
 from conformance.geometry import Pair
 from conformance.request import (
+    ADAPTIVE_POOLS,
     OPS,
+    POOLS,
     Conv,
     ConvTranspose,
     Padding,
@@ -22,6 +24,7 @@ from conformance.request import (
     Pool,
     Request,
 )
+from tests.builders import adaptive
 
 LARGEST_SIZE = {1: 9, 2: 6, 3: 4}
 
@@ -36,20 +39,24 @@ def requests(
 ) -> Request:
     """Small requests that have a meaning, with every option of the operators in ``ops``.
 
-    With ``empty`` a batch, channel or spatial axis may have no elements. Averages are drawn for
-    floating dtypes only.
+    With ``empty`` a batch, channel or spatial axis may have no elements. Averages and norms are
+    drawn for floating dtypes only.
     """
     op, rank = draw(st.sampled_from(ops)), draw(st.sampled_from(ranks))
     dtype = draw(st.sampled_from(dtypes))
-    if op == "avg_pool" and not DTYPES[dtype].floating:
+    if op in POOLS and "max" not in op and not DTYPES[dtype].floating:
         dtype = "float64"
     least = 0 if empty and draw(st.integers(0, 5)) == 0 else 1
     per_axis = _PerAxis(draw, rank)
     spatial = per_axis.integers(least, LARGEST_SIZE[rank])
     window, stride, dilation = per_axis.integers(1, 3), per_axis.integers(1, 3), per_axis.few()
     batch = draw(st.integers(least, 2))
-    if op in ("max_pool", "avg_pool"):
+    if op in POOLS:
         shape = (batch, draw(st.integers(least, 2)), *spatial)
+        if op in ADAPTIVE_POOLS:
+            shape = (*shape[:2], *(max(size, 1) for size in spatial))
+            sizes = per_axis.integers(1, LARGEST_SIZE[rank]) if "adaptive" in op else 1
+            return adaptive(op, shape, sizes, dtype=dtype)
         return _pool(draw, op, shape, window, stride, dilation, dtype)
     groups = draw(st.sampled_from((1, 1, 2, 3)))
     inputs, outputs = draw(st.integers(least, 2)), draw(st.integers(least, 2))
@@ -57,12 +64,15 @@ def requests(
     bias = draw(st.booleans())
     if op == "conv":
         mode: PaddingMode = draw(st.sampled_from(("zeros", "reflect", "replicate", "circular")))
-        padding = draw(_paddings(spatial, window, stride, dilation, mode))
+        padding = draw(_paddings(spatial, window, stride, dilation, mode, causal=True))
         kernel = (outputs * groups, inputs, *window)
         return Conv(shape, padding, stride, dilation, dtype, kernel, groups, bias)
     transposed, extra = draw(_transposed_paddings(spatial, window, stride, dilation))
     kernel = (inputs * groups, outputs, *window)
-    return ConvTranspose(shape, transposed, stride, dilation, dtype, kernel, extra, groups, bias)
+    sized = transposed.word == "explicit" and draw(st.booleans())
+    return ConvTranspose(
+        shape, transposed, stride, dilation, dtype, kernel, extra, groups, bias, sized
+    )
 
 
 def integer_data(request: Request, seed: int = 0) -> tuple[Array, ...]:
@@ -121,9 +131,15 @@ def _paddings(
     stride: tuple[int, ...],
     dilation: tuple[int, ...],
     mode: PaddingMode = "zeros",
+    causal: bool = False,
 ) -> Padding:
     words: tuple[PaddingWord, ...] = ("explicit", "explicit", "valid", "same", "same_lower")
+    if causal:
+        words = (*words, "causal")
     word = draw(st.sampled_from(words)) if mode == "zeros" else "explicit"
+    if word == "causal":
+        spans = map(geometry.effective_window, window, dilation)
+        return Padding(tuple((span - 1, 0) for span in spans), word, mode)
     if word == "valid":
         return Padding(((0, 0),) * len(spatial), word, mode)
     if word in ("same", "same_lower"):
@@ -182,7 +198,9 @@ def _pool(
         geometry.effective_window(k, d) <= size + sum(pair)
         for k, d, size, pair in zip(window, dilation, shape[2:], padding.pairs)
     )
-    by_hand = draw(st.integers(0, 3)) == 0
+    by_hand = op in ("max_pool", "avg_pool") and draw(st.integers(0, 3)) == 0
+    if op == "max_pool_indices" and not _met(shape[2:], window, stride, dilation, padding):
+        padding, fits = Padding(((0, 0),) * len(window), "valid"), False
     return Pool(
         shape,
         padding,
@@ -191,7 +209,29 @@ def _pool(
         dtype,
         window,
         ceil_mode=fits and draw(st.booleans()),
-        count_include_pad=op == "max_pool" or draw(st.booleans()),
+        count_include_pad=op != "avg_pool" or draw(st.booleans()),
         padding_value=draw(st.sampled_from((0.0, 1.0, 3.0))) if by_hand else None,
+        divisor=draw(st.sampled_from((None, None, 1, 3, 4))) if op == "avg_pool" else None,
+        norm=draw(st.sampled_from((1.0, 1.5, 2.0, 2.0, 3.0))) if op == "lp_pool" else 2.0,
         op=op,
     )
+
+
+def _met(
+    spatial: tuple[int, ...],
+    window: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: Padding,
+) -> bool:
+    """Whether each window, those of ceil mode too, meets an element of the input."""
+    for n, k, s, d, (low, high) in zip(spatial, window, stride, dilation, padding.pairs):
+        inside = range(max(-low, 0), n + min(high, 0))
+        fits = n + low + high > (k - 1) * d
+        count = max(
+            geometry.output_size(n, k, s, d, (low, high), ceil_mode) for ceil_mode in (False, fits)
+        )
+        starts = range(-low, count * s - low, s)
+        if not all(any(at + e * d in inside for e in range(k)) for at in starts):
+            return False
+    return True

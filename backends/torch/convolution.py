@@ -140,9 +140,9 @@ def flat(pairs: Sequence[Pair]) -> tuple[int, ...]:
     return Padding(tuple(pairs)).last_axis_first
 
 
-def pad_line(pairs: Sequence[Pair], mode: str = "zeros", value: str = "") -> str:
-    """The line that pads ``x``, or with negative numbers crops it; ``value`` is an expression."""
+def pad_line(pairs: Sequence[Pair], mode: str = "zeros", value: str = "", name: str = "x") -> str:
+    """The line that pads a tensor, or crops it by negative numbers; ``value`` is an expression."""
     words = f", value={value}" if value else ""
     if mode != "zeros":
         words = f", mode={literal(mode)}"
-    return f"x = F.pad(x, {literal(flat(pairs))}{words})"
+    return f"{name} = F.pad({name}, {literal(flat(pairs))}{words})"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from conformance import geometry
 from conformance.adapter import Lowering, Program, Unsupported
@@ -23,7 +22,7 @@ class Pooling(Convolutions):
         native = self.padded(r, own, {**options, "ceil_mode": r.ceil_mode or None}, before)
         if _nothing(r):
             return Lowering(native, self._reshaped(r))
-        before = [*before, *_filled(own)]
+        before = [*before, *_fitted(own, _lowest(r))]
         if DTYPES[r.dtype].floating or r.rank > 1:
             return lowering(native, self.recipe(r, options, before))
         # max_pool1d knows integers only where it returns indices, too.
@@ -56,7 +55,8 @@ class Pooling(Convolutions):
             native = self.padded(r, own, options, before)
         if _nothing(r):
             return Lowering(native, self._reshaped(r))
-        return Lowering(native, self._average(r, *_cropped(own, before)))
+        own, crop = _cropped(own)
+        return Lowering(native, self._average(r, own, [*before, *crop]))
 
     def lp_pool(self, r: Pool) -> Lowering:
         """Powers keep their sign in PyTorch, so that odd norms need absolute values first."""
@@ -70,8 +70,7 @@ class Pooling(Convolutions):
             native = Unsupported(f"{self.function(r)} has no dilation")
         if _nothing(r):
             return Lowering(native, self._reshaped(r))
-        pads = fitted_pads(r)
-        lines = [pad_line(pads)] if any(flat(pads)) else []
+        lines = _fitted(r)
         narrow = DTYPES[r.dtype].precision < DTYPES["float32"].precision
         if max(r.dilation) == 1 and not (narrow and r.rank == 3):
             return Lowering(native, self.program(r, options, [*lines, "x = x.abs()"]))
@@ -132,12 +131,9 @@ class Pooling(Convolutions):
         """The place of the first maximum, found among windows of values and windows of places."""
         sizes = literal((1, 1, *r.spatial))
         lines = [f"places = torch.arange({math.prod(r.spatial)}).view{sizes}"]
-        pads = fitted_pads(r)
-        if any(flat(pads)):
-            pairs = literal(flat(pads))
-            lines.append(f"places = F.pad(places, {pairs}, value=-1)")
-            lines += _filled(r)
         lines += [
+            *_fitted(r, "-1", "places"),
+            *_fitted(r, _lowest(r)),
             f"places = {_unfolded('places', r)}",
             f"values = {_unfolded('x', r)}",
             "largest = values.amax(-1, keepdim=True)",
@@ -177,23 +173,24 @@ def _by_hand(r: Pool) -> tuple[Pool, list[str]]:
     return on_padded(r, r.padding.pairs), [line]
 
 
-def _cropped(r: Pool, before: Sequence[str] = ()) -> tuple[Pool, list[str]]:
+def _cropped(r: Pool, name: str = "x") -> tuple[Pool, list[str]]:
     """The pooling that is left once what ceil mode must not reach again is cut off."""
     if not (r.ceil_mode and r.padding.negative):
-        return r, [*before]
+        return r, []
     crop = tuple((min(low, 0), min(high, 0)) for low, high in r.padding.pairs)
-    return on_padded(r, crop, positive(r.padding.pairs)), [*before, pad_line(crop)]
+    return on_padded(r, crop, positive(r.padding.pairs)), [pad_line(crop, name=name)]
 
 
-def _filled(r: Pool) -> list[str]:
-    """Lines that pad with what no maximum is, so that the windows fit."""
-    own, lines = _cropped(r)
+def _fitted(r: Pool, value: str = "", name: str = "x") -> list[str]:
+    """Lines that pad a tensor so that the windows fit."""
+    own, lines = _cropped(r, name)
     pads = fitted_pads(own)
-    if any(flat(pads)):
-        floating = DTYPES[r.dtype].floating
-        lowest = 'float("-inf")' if floating else "torch.iinfo(x.dtype).min"
-        lines.append(pad_line(pads, value=lowest))
-    return lines
+    return [*lines, pad_line(pads, value=value, name=name)] if any(flat(pads)) else lines
+
+
+def _lowest(r: Pool) -> str:
+    """What no maximum is but of padding alone."""
+    return 'float("-inf")' if DTYPES[r.dtype].floating else "torch.iinfo(x.dtype).min"
 
 
 def _unfolded(name: str, r: Pool) -> str:
