@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from conformance.adapter import Cast, Lowering, Program, Unsupported, batched, parameters
+from conformance.adapter import Cast, Lowering, Program, Unsupported, parameters
 from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Pool, Request
 from conformance.source import call, literal, scalar
@@ -21,12 +21,8 @@ class _Torch(Pooling):
     cast = Cast("{x}.to(torch.{dtype})", "import torch")
 
     def unbatched(self, r: Request) -> Lowering:
-        """PyTorch takes (C, *spatial) wherever it takes a batch; the recipe adds the axis."""
-        lowering = self.lower(replace(r, unbatched=False))
-        recipe = lowering.emulated or lowering.native
-        return Lowering(
-            lowering.native, batched(recipe, r) if isinstance(recipe, Program) else None
-        )
+        """PyTorch takes (C, *spatial) wherever it takes a batch, and so do the recipes."""
+        return self.lower(replace(r, unbatched=False))
 
 
 class Functional(_Torch):

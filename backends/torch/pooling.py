@@ -82,21 +82,22 @@ class Pooling(Convolutions):
         assert r.output_size is not None
         wide = r.dtype == "uint16"
         lines = ["x = x.long()"] if wide else []
-        for axis in reversed(range(r.rank)):
+        for axis in range(-1, -1 - r.rank, -1):
             size, positions = r.spatial[axis], r.output_size[axis]
             if positions == 1:
-                lines.append(f"x = {_reduced('x', r, 2 + axis, keepdim=True)}")
+                lines.append(f"x = {_reduced('x', r, axis, keepdim=True)}")
             elif positions != size:
                 windows = literal(geometry.adaptive_windows(size, positions))
-                part = _reduced(f"x[{':, ' * (2 + axis)}a:b]", r, 2 + axis)
-                lines.append(f"x = torch.stack([{part} for a, b in {windows}], {2 + axis})")
+                part = _reduced(f"x[..., a:b{', :' * (-1 - axis)}]", r, axis)
+                lines.append(f"x = torch.stack([{part} for a, b in {windows}], {axis})")
         lines.append(f"x.to(torch.{r.dtype})" if wide else "x")
         return Lowering(self.program(r, {}), source(r, IMPORTS, "\n".join(lines)))
 
     def _reshaped(self, r: Pool, dtype: str = "") -> Program:
         """A pooling of nothing: no elements in the shape of the output."""
         cast = f".to(torch.{dtype})" if dtype else ""
-        return source(r, IMPORTS, f"x.reshape({literal(r.output_shape)}){cast}")
+        sizes = ", ".join(map(str, r.output_shape[2:]))
+        return source(r, IMPORTS, f"x.reshape(*x.shape[:-{r.rank}], {sizes}){cast}")
 
     def _average(self, r: Pool, own: Pool, before: list[str]) -> Program:
         """Averages of an input that is padded first; sums by counts where the counts differ."""
@@ -129,8 +130,8 @@ class Pooling(Convolutions):
 
     def _places(self, r: Pool) -> Program:
         """The place of the first maximum, found among windows of values and windows of places."""
-        sizes = literal((1, 1, *r.spatial))
-        lines = [f"places = torch.arange({math.prod(r.spatial)}).view{sizes}"]
+        sizes = ", ".join(map(str, r.spatial))
+        lines = [f"places = torch.arange({math.prod(r.spatial)}).view({sizes})"]
         lines += [
             *_fitted(r, "-1", "places"),
             *_fitted(r, _lowest(r)),
@@ -194,14 +195,14 @@ def _lowest(r: Pool) -> str:
 
 
 def _unfolded(name: str, r: Pool) -> str:
-    """The windows of a padded tensor, ``(N, C, *positions, elements)``."""
+    """The windows of a padded tensor, ``(…, *positions, elements)``."""
     text = name
-    for axis, (window, stride, dilation) in enumerate(zip(r.window, r.stride, r.dilation)):
-        text += f".unfold({2 + axis}, {geometry.effective_window(window, dilation)}, {stride})"
+    for window, stride, dilation in zip(r.window, r.stride, r.dilation):
+        text += f".unfold(-{r.rank}, {geometry.effective_window(window, dilation)}, {stride})"
     if max(r.dilation) > 1:
         steps = [f"::{step}" if step > 1 else ":" for step in r.dilation]
         text += f"[..., {', '.join(steps)}]"
-    return f"{text}.flatten({2 + r.rank})"
+    return f"{text}.flatten(-{r.rank})"
 
 
 def _reduced(operand: str, r: Pool, axis: int, keepdim: bool = False) -> str:
