@@ -26,8 +26,8 @@ EXTRA = (
 COMPILED = "torch.compile({}, fullgraph=True, dynamic=False)"
 CHANNELS_LAST = """
 def channels_last(tensor):
-    if tensor.ndim == 3:  # there is no such format in 1-D: a tensor of N, W, C, transposed
-        return tensor.transpose(1, 2).contiguous().transpose(1, 2)
+    if tensor.ndim < 4:  # there is no such format in 1-D: a tensor of (N,) W, C, transposed
+        return tensor.mT.contiguous().mT
     formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     return tensor.to(memory_format=formats[tensor.ndim])
 """
