@@ -78,12 +78,13 @@ class Mode:
     what needs no variable, `Adapter.enter` sets up, so that modes share workers. A run takes the
     modes that are not ``extra``; the others are slow, or need what few machines have, and have to
     be asked for by name (``--mode``). Their outcomes and their entries in the registry count where
-    they run.
+    they run. A case may take ``patience`` times as long as the time limit says.
     """
 
     name: str
     environment: Mapping[str, str] = field(default_factory=dict)
     extra: bool = False
+    patience: float = 1.0
 
 
 EAGER = Mode("eager")

@@ -9,14 +9,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conformance import content, known
 from conformance.adapter import Mode
 from conformance.content import ContentError
 from conformance.known import Registry
-from conformance.supervisor import Launch, Worker
+from conformance.supervisor import Launch, Limits, Worker
 from conformance.worker import protocol
 from conformance.worker.protocol import ProtocolError
 
@@ -100,6 +100,12 @@ class Backend:
             python,
             {**limits, **own, **self.environment, **self.modes[mode].environment},
         )
+
+    def limits(self, mode: str, limits: Limits) -> Limits:
+        """The limits of one request in a mode, or in another that shares its workers."""
+        environment = self.modes[mode].environment
+        sharing = (each for each in self.modes.values() if each.environment == environment)
+        return replace(limits, seconds=limits.seconds * max(each.patience for each in sharing))
 
     @property
     def requirements(self) -> Path:

@@ -199,7 +199,8 @@ class Runner:
 
     def _drive(self, kind: Kind) -> None:
         launch = kind.backend.launch(kind.python, kind.mode, self.plan.threads)
-        supervisor = Supervisor(launch, self.plan.limits, self.stopped)
+        limits = kind.backend.limits(kind.mode, self.plan.limits)
+        supervisor = Supervisor(launch, limits, self.stopped)
         begun: dict[int, Unit] = {}
         try:
             self._loaded(kind, supervisor)

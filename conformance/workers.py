@@ -57,8 +57,10 @@ class Workers:
         if kind in self.broken:
             raise Broken(self.broken[kind])
         if kind not in self.workers:
-            launch = self.backends[target.backend].launch(interpreter.path, target.mode, 1)
-            self.workers[kind] = Supervisor(launch, self.limits)
+            backend = self.backends[target.backend]
+            launch = backend.launch(interpreter.path, target.mode, 1)
+            limits = backend.limits(target.mode, self.limits)
+            self.workers[kind] = Supervisor(launch, limits)
         try:
             self.workers[kind].start()
         except Broken as error:

@@ -19,7 +19,7 @@ from .lowering import Functional, Modules
 
 EXTRA = (
     # With one thread the worker compiles by itself, without processes beside it.
-    Mode("compile", {"TORCHINDUCTOR_COMPILE_THREADS": "1"}, extra=True),
+    Mode("compile", {"TORCHINDUCTOR_COMPILE_THREADS": "1"}, extra=True, patience=10),
     Mode("cuda", extra=True),
     Mode("cuda-tf32", extra=True),
 )
