@@ -73,6 +73,7 @@ class When(Model):
         None, description="of axes whose window has more than one element"
     )
     uneven_dilation: bool | None = Field(None, description="whether axes are dilated differently")
+    channels: Union[Numerics, None] = Field(None, description="of the input")
     groups: Union[Numerics, None] = None
     depthwise: bool | None = None
     bias: bool | None = None
@@ -123,6 +124,7 @@ def facts(case: Case) -> Facts:
         "stride": max(r.stride),
         "uniform_stride": len(set(r.stride)) == 1,
         "dilation": max(d if k > 1 else 1 for d, k in zip(r.dilation, r.window)),
+        "channels": r.channels,
         "groups": 1 if isinstance(r, Pool) else r.groups,
         "depthwise": isinstance(r, Conv) and r.depthwise,
         "bias": not isinstance(r, Pool) and r.bias,
