@@ -258,6 +258,11 @@ def test_explicit_padding_of_flax_pads_the_dilated_input() -> None:
     assert (wide.padding.pairs, wide.output_padding) == (((0, 0), (1, 1)), (1, 1))
 
 
+def test_causal_padding_keeps_its_word() -> None:
+    padding = resolved("flax.nnx", "nnx.Conv(3, 8, 3, padding='CAUSAL', kernel_dilation=2)").padding
+    assert (padding.word, padding.pairs) == ("causal", ((4, 0),))
+
+
 def test_what_the_call_leaves_open_is_filled_in() -> None:
     assert resolved("torch.nn", "nn.Conv2d(3, 8, 40)").input_shape == (1, 3, 40, 40)
     assert resolved("torch.nn", "nn.Conv1d(4, 8, 3, dilation=30)").input_shape == (1, 4, 61)

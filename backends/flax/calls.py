@@ -49,14 +49,12 @@ def _conv(
     if isinstance(padding, str) and padding in MODES:
         mode = MODES[padding]
         padding = [((span - 1) // 2, span // 2) for span in spans]
-    elif padding == "CAUSAL":
-        if rank != 1:
-            raise CallError("'CAUSAL' is for one spatial axis only", about="padding")
-        padding = [(spans[0] - 1, 0)]
+    elif padding == "CAUSAL" and rank != 1:
+        raise CallError("'CAUSAL' is for one spatial axis only", about="padding")
     return draft.kernel(
         "conv",
         window=window,
-        padding=padding_field(padding),
+        padding="causal" if padding == "CAUSAL" else padding_field(padding),
         padding_mode=mode,
         stride=strides,
         dilation=dilation,
@@ -260,8 +258,8 @@ def avg_pool(
 
 POOLS = {"max_pool": max_pool, "avg_pool": avg_pool}
 REFUSED = {
-    "min_pool": "it is a minimum; the suite has maxima and averages",
-    "pool": "it reduces by any function; the suite has maxima and averages",
+    "min_pool": "it is a minimum; the suite has maxima, averages and norms",
+    "pool": "it reduces by any function; the suite has maxima, averages and norms",
 }
 LINEN = Table(
     ("nn", "linen", "flax.linen"),

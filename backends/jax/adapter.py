@@ -179,14 +179,18 @@ class JaxAdapter(Adapter):
         cotangent: Any | None,
         mode: str,
     ) -> Iterator[Any]:
-        import jax
-
+        forward = program["forward"]
+        if cotangent is None:
+            yield _forward(forward, inputs, mode)
+            return
+        evaluate = _compiled if mode == "jit" else _eager
         try:
-            yield from _stages(program["forward"], inputs, cotangent, mode)
-        finally:
-            # A program that needs it has switched it on.
-            config: Any = jax.config
-            config.update("jax_enable_x64", False)
+            output, gradients = evaluate(forward, inputs, cotangent)
+        except Exception as error:
+            yield _forward(forward, inputs, mode)
+            raise error
+        yield output
+        yield gradients()
 
     def driver(
         self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
@@ -212,22 +216,6 @@ class JaxAdapter(Adapter):
             setup=tuple(setup),
             helpers=BOTH if vjp and jit else (),
         )
-
-
-def _stages(
-    forward: Callable[..., Any], inputs: Sequence[Any], cotangent: Any | None, mode: str
-) -> Iterator[Any]:
-    if cotangent is None:
-        yield _forward(forward, inputs, mode)
-        return
-    evaluate = _compiled if mode == "jit" else _eager
-    try:
-        output, gradients = evaluate(forward, inputs, cotangent)
-    except Exception as error:
-        yield _forward(forward, inputs, mode)
-        raise error
-    yield output
-    yield gradients()
 
 
 def _forward(forward: Callable[..., Any], inputs: Sequence[Any], mode: str) -> Any:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from conformance import geometry
 from conformance.adapter import Cast, Lowering, Program, Unsupported
+from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Padding, Request
 from conformance.source import call, literal, source
 
@@ -48,6 +49,11 @@ def narrow(program: Program) -> Program:
         if not re.search(r"\bjax\.", source.replace("jax.numpy", "")):
             source = source.replace("import jax\n", "", 1)
     return Program(source)
+
+
+def short(dtype: str) -> bool:
+    """Whether sums of the dtype are to be carried in float32."""
+    return DTYPES[dtype].floating and DTYPES[dtype].precision < DTYPES["float32"].precision
 
 
 def padding_option(padding: Padding) -> object:

@@ -11,7 +11,7 @@ from conformance.dtypes import DTYPES
 from conformance.request import Padding, Pool
 from conformance.source import call, cropped, literal, positive
 
-from .lowering import JaxApi, padding_option
+from .lowering import JaxApi, padding_option, short
 from .recipes import WINDOWS, beyond, dilated, fitted, uneven
 
 GREATER = """
@@ -74,12 +74,13 @@ class JaxPooling(JaxApi):
         before, r = self.by_hand(r)
         lines = [*before, *self.average(r, padding_option(r.padding))]
         native = self._native(r, lines)
-        if isinstance(native, Program) and not r.padding.negative:
+        plain = isinstance(native, Program) and not r.padding.negative
+        if r.divisor is not None and (not plain or short(r.dtype)):
+            total = self._total(r, "x", f"total / {r.divisor}")
+            return Lowering(native, self.program(r, [*before, *total]))
+        if plain:
             helped = self.program(r, self.same_dtype(r, lines))
             return Lowering(native, None if helped == native else helped)
-        if r.divisor is not None:
-            lines = [*before, *self._total(r), f"return total / {r.divisor}"]
-            return Lowering(native, self.program(r, lines))
         crop, rest = self.crop(r)
         count, rest = self.counted(rest) if r.ceil_mode else ([], rest)
         if dilated(rest) and not self.reduces_windows:
@@ -89,20 +90,19 @@ class JaxPooling(JaxApi):
         return Lowering(native, self.program(r, [*before, *crop, *count, *lines]))
 
     def lp_pool(self, r: Pool) -> Lowering:
-        native = super().lp_pool(r).native
         norm = literal(int(r.norm) if r.norm == int(r.norm) else r.norm)
         if r.norm == 1:
             # The slope of |x| at 0 is 1 to JAX.
-            lines = ["x = jnp.where(x == 0, 0, jnp.abs(x))", *self._total(r, "return")]
-            return Lowering(native, self.program(r, lines))
-        lines = [f"x = jnp.abs(x) ** {norm}"]
-        if r.norm < 1:
-            # Its slope at 0 is infinite.
-            lines = ["some = jnp.where(x == 0, 1, jnp.abs(x))"]
-            lines.append(f"x = jnp.where(x == 0, 0, some ** {norm})")
-        lines += [*self._total(r), "some = jnp.where(total == 0, 1, total)"]
-        lines.append(f"return jnp.where(total == 0, 0, some ** (1 / {norm}))")
-        return Lowering(native, self.program(r, lines))
+            lines = self._total(r, "jnp.where(x == 0, 0, jnp.abs(x))", "total")
+        else:
+            some = "jnp.where(total == 0, 1, total)"
+            root = f"jnp.where(total == 0, 0, {some} ** (1 / {norm}))"
+            power = f"jnp.abs(x) ** {norm}"
+            if r.norm < 1:
+                # Its slope at 0 is infinite.
+                power = f"jnp.where(x == 0, 0, jnp.abs(jnp.where(x == 0, 1, x)) ** {norm})"
+            lines = self._total(r, power, root)
+        return Lowering(super().lp_pool(r).native, self.program(r, lines))
 
     def max_pool_indices(self, r: Pool) -> Lowering:
         rest, count = fitted(r), math.prod(r.spatial)
@@ -158,11 +158,21 @@ class JaxPooling(JaxApi):
         arguments = operand, start, operation, *map(literal, (window, stride, padding))
         return call("lax.reduce_window", *arguments, window_dilation=dilation)
 
-    def _total(self, r: Pool, word: str = "total =") -> list[str]:
-        """The lines that set ``total`` to the sum of each window of ``x``, or return the sum."""
+    def _total(self, r: Pool, term: str, result: str) -> list[str]:
+        """The lines that return a function of ``total``, the sum of ``term`` over each window.
+
+        Sums of narrow floats are carried in float32.
+        """
         crop, rest = self.crop(fitted(r))
+        lines, wide = [*crop], short(r.dtype)
+        if wide:
+            lines.append("x = x.astype(jnp.float32)")
+        if term != "x":
+            lines.append(f"x = {term}")
         total = self.reduce_window(rest, padding_option(rest.padding), "0.0", "lax.add")
-        return [*crop, f"{word} {total}"]
+        if wide:
+            result = f"{result if result.isidentifier() else f'({result})'}.astype(jnp.{r.dtype})"
+        return [*lines, f"total = {total}", f"return {result}"]
 
     def _sized(self, r: Pool, *sizes: int) -> tuple[int, ...]:
         """The shape of an array of the request with other spatial sizes."""
