@@ -9,10 +9,10 @@ from fractions import Fraction
 import pytest
 from hypothesis import given
 
-from conformance import words
-from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+from conformance import make_request, words
+from conformance.request import ADAPTIVE_POOLS, OPS, Conv, ConvTranspose, Padding, Pool, Request
 from conformance.side_by_side import arithmetic
-from tests.builders import conv, pool, transposed
+from tests.builders import adaptive, conv, pool, transposed
 from tests.profiles import PROFILE
 from tests.strategies import requests
 
@@ -44,12 +44,14 @@ def test_every_formula_gives_what_it_says_and_the_last_the_output(request: Reque
         if request.padding.word in ("same", "same_lower"):
             assert (found["pad before"], found["pad after"]) == pads
             assert found["total padding"] == sum(pads)
+        if request.padding.word == "causal":
+            assert (found["pad before"], 0) == pads
         if "output padding" in found:
             assert found["output padding"] == axis.output_padding
 
 
 @PROFILE
-@given(requests())
+@given(requests(ops=[op for op in OPS if op not in ADAPTIVE_POOLS]))
 def test_the_numbers_of_the_request_stand_in_the_formulas(request: Request) -> None:
     for axis in arithmetic.axes(request):
         text = " ".join(formula for step in axis.steps for formula in step.formulas)
@@ -129,6 +131,44 @@ def test_padding_by_hand_makes_the_input_longer() -> None:
     request = Pool((1, 1, 3), Padding(((1, 1),)), (4,), (1,), "float64", (2,), True, True, 0.0)
     assert lines(request)[0][0] == "padded: 3 + 1 + 1 = 5, padded by hand with 0"
     assert lines(request)[0][-1].startswith("output: 2")
+
+
+@pytest.mark.parametrize(
+    ("size", "positions", "expected"),
+    [
+        (6, 3, ["window: 6 / 3 = 2", "output: 3, windows side by side"]),
+        (5, 3, ["output: 3, windows that overlap: the elements 0–1, 1–3, 3–4"]),
+        (2, 3, ["output: 3, windows that repeat: the elements 0, 0–1, 1"]),
+        (5, 1, ["output: 1, one window of all 5 elements"]),
+        (1, 1, ["output: 1, its only element"]),
+    ],
+)
+def test_adaptive_windows_are_told_one_by_one(
+    size: int, positions: int, expected: list[str]
+) -> None:
+    request = adaptive("adaptive_avg_pool", (1, 1, size), positions)
+    assert lines(request) == [expected]
+    [rule] = arithmetic.rules(request)
+    assert "stride" not in rule and ("whole input" in rule) == (positions == 1)
+
+
+def test_the_size_of_an_output_gives_its_padding() -> None:
+    request = make_request(
+        "conv_transpose", (1, 1, 3), kernel=(1, 1, 3), stride=2, padding=1, output_size=6
+    )
+    assert lines(request) == [
+        ["smallest output: (3 − 1)·2 + 3 − 1 − 1 = 4 + 3 − 1 − 1 = 5",
+         "output padding: 6 − 5 = 1", "output: 5 + 1 = 6"]
+    ]  # fmt: skip
+
+
+def test_causal_padding_is_before_the_input() -> None:
+    request = make_request("conv", (1, 1, 5), kernel=(1, 1, 3), padding="causal", dilation=2)
+    assert lines(request)[0][1:] == ["pad before: 5 − 1 = 4", "output: 5 + 4 + 0 − 5 + 1 = 5"]
+    assert (
+        arithmetic.rules(request)[0]
+        == "'causal' pads effective window − 1 before and nothing after"
+    )
 
 
 def test_axes_that_agree_share_a_row() -> None:

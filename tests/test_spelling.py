@@ -10,8 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from conformance import cases, content, oracle
-from conformance.request import Padding, Pool, Request
-from conformance.side_by_side import spelling
+from conformance.dtypes import Array
+from conformance.request import ADAPTIVE_POOLS, Padding, Pool, Request
+from conformance.side_by_side import arithmetic, spelling
 from tests.builders import conv, pool
 from tests.profiles import PROFILE
 from tests.strategies import integer_cotangent, integer_data, requests
@@ -24,6 +25,7 @@ CASES = cases.load([content.root("cases")])
 def test_equal_meanings_give_equal_results(
     request: Request, more: int, ceil: bool, axis: int
 ) -> None:
+    assume(not arithmetic.adaptive(request))
     pairs = list(request.padding.pairs)
     axis = min(axis, len(pairs) - 1)
     pairs[axis] = (pairs[axis][0], pairs[axis][1] + more)
@@ -33,11 +35,28 @@ def test_equal_meanings_give_equal_results(
     other = dataclasses.replace(request, **changes)
     assume(all(n + sum(p) >= 0 for n, p in zip(request.spatial, pairs)) and min(pairs[axis]) >= -1)
     assume(spelling.meaning(other) == spelling.meaning(request))
+    assert_equal_results(request, other)
+
+
+@PROFILE
+@given(requests(ops=ADAPTIVE_POOLS, dtypes=("float64",)))
+def test_an_even_adaptive_pooling_means_a_plain_one(request: Request) -> None:
+    plain = spelling.meaning(request)
+    assert isinstance(request, Pool) and isinstance(plain, Pool)
+    assert request.output_size is not None
+    even = not any(n % m for n, m in zip(request.spatial, request.output_size))
+    assert (plain.output_size is None) == even
+    assert_equal_results(request, plain)
+
+
+def assert_equal_results(request: Request, other: Request) -> None:
     arrays, cotangent = integer_data(request), integer_cotangent(request)
-    results = [
-        (oracle.forward(each, *arrays), *oracle.vjp(each, cotangent, *arrays))
-        for each in (request, other)
-    ]
+    results = []
+    for each in (request, other):
+        gradients: tuple[Array, ...] = ()
+        if not (isinstance(each, Pool) and each.indices):
+            gradients = oracle.vjp(each, cotangent, *arrays)
+        results.append((oracle.forward(each, *arrays), *gradients))
     for one, another in zip(*results):
         assert np.array_equal(one, another, equal_nan=True)
 

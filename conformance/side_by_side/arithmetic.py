@@ -14,6 +14,8 @@ from conformance import geometry, words
 from conformance.geometry import Pair
 from conformance.request import ConvTranspose, Pool, Request
 
+LISTED = 8
+
 
 @dataclass(frozen=True)
 class Step:
@@ -71,8 +73,13 @@ def axes(request: Request) -> tuple[Axis, ...]:
         )
         for at in range(r.rank)
     ]
-    steps = _transposed if transposed else _positions
+    steps = _transposed if transposed else _shared if adaptive(r) else _positions
     return tuple(replace(axis, steps=tuple(steps(r, axis, shown))) for axis in bare)
+
+
+def adaptive(request: Request) -> bool:
+    """Whether windows share each axis among a number of positions, and do not slide."""
+    return isinstance(request, Pool) and request.output_size is not None
 
 
 def grouped(found: Sequence[Axis]) -> list[tuple[str, Axis]]:
@@ -84,14 +91,19 @@ def grouped(found: Sequence[Axis]) -> list[tuple[str, Axis]]:
 
 
 def rules(request: Request) -> tuple[str, ...]:
-    """The formulas behind the numbers, in names: 'same' padding's, then the output's."""
+    """The formulas behind the numbers, in names: the padding word's, then the output's."""
+    if adaptive(request):
+        if request.output_shape[2:] == (1,) * request.rank:
+            return ("the only window is the whole input",)
+        return ("window i has the elements from ⌊i·input / output⌋ up to "
+                "⌈(i + 1)·input / output⌉ − 1",)  # fmt: skip
     padded = "" if request.padding.none else " + pads"
     window = "effective window" if _dilated(request) else "window"
     word = request.padding.word
     odd = {"same": "after", "same_lower": "before"}.get(word, "")
     if isinstance(request, ConvTranspose):
         cropped = "" if request.padding.none else " − pads"
-        extra = " + output padding" if any(request.output_padding) else ""
+        extra = " + output padding" if any(request.output_padding) or request.sized else ""
         output = f"output = (input − 1)·stride + {window}{cropped}{extra}"
         total = f"max({window} − stride, 0)"
     else:
@@ -100,6 +112,8 @@ def rules(request: Request) -> tuple[str, ...]:
         rest = ", but for a last window that would start in the padding after it" if ceil else ""
         output = f"output = {left}(input{padded} − {window}) / stride{right} + 1{rest}"
         total = f"max((⌈input / stride⌉ − 1)·stride + {window} − input, 0)"
+    if word == "causal":
+        return (f"'causal' pads {window} − 1 before and nothing after", output)
     if not odd:
         return (output,)
     return (f"'{word}' pads {total} in all, half on each side, an odd one {odd}", output)
@@ -114,6 +128,8 @@ def _positions(request: Request, axis: Axis, shown: _Shown) -> Iterator[Step]:
         yield Step("positions", (f"⌈{axis.size} / {axis.stride}⌉",), count)
         need = f"({count} − 1)·{axis.stride} + {_span(axis)} − {axis.size}"
         yield from _split(f"max({need}, 0)", axis.pads, word == "same_lower")
+    if word == "causal":
+        yield Step("pad before", (f"{_span(axis)} − 1",), axis.pads[0])
     padded = axis.size + sum(axis.pads)
     text = str(axis.size) + (_plus(axis.pads[0]) + _plus(axis.pads[1])) * shown.pads
     if isinstance(request, Pool) and request.padding_value is not None and shown.pads:
@@ -121,6 +137,24 @@ def _positions(request: Request, axis: Axis, shown: _Shown) -> Iterator[Step]:
         text, axis = str(padded), replace(axis, size=padded, pads=(0, 0))
     ceil = isinstance(request, Pool) and request.ceil_mode
     yield from (_ceil if ceil else _floor)(axis, text)
+
+
+def _shared(request: Request, axis: Axis, shown: _Shown) -> Iterator[Step]:
+    """How windows share the axis."""
+    size, count = axis.size, axis.output
+    if count == 1:
+        remark = f"one window of all {size} elements" if size > 1 else "its only element"
+    elif size % count == 0:
+        yield Step("window", (f"{size} / {count}",), size // count)
+        remark = "windows side by side"
+    else:
+        windows = geometry.adaptive_windows(size, count)
+        told = [str(a) if b - a == 1 else f"{a}–{b - 1}" for a, b in windows[:LISTED]]
+        rest = ", …" if count > LISTED else ""
+        remark = f"windows that overlap: the elements {', '.join(told)}{rest}"
+        if count > size:
+            remark = f"windows that repeat: the elements {', '.join(told)}{rest}"
+    yield Step("output", (), count, remark)
 
 
 def _floor(axis: Axis, padded: str) -> Iterator[Step]:
@@ -179,10 +213,18 @@ def _transposed(request: Request, axis: Axis, shown: _Shown) -> Iterator[Step]:
         return
     rest = _plus(_span(axis))
     rest += (_minus(axis.pads[0]) + _minus(axis.pads[1])) * shown.pads
-    rest += _plus(axis.output_padding) * shown.extra
+    sized = isinstance(request, ConvTranspose) and request.sized
+    rest += _plus(axis.output_padding) * (shown.extra and not sized)
     spread = (axis.size - 1) * axis.stride
     formulas = f"({axis.size} − 1)·{axis.stride}{rest}", f"{spread}{rest}"
-    yield Step("output", formulas, axis.output)
+    if not sized:
+        yield Step("output", formulas, axis.output)
+        return
+    smallest = axis.output - axis.output_padding
+    yield Step("smallest output", formulas, smallest)
+    least = _number(smallest) if smallest >= 0 else f"({_number(smallest)})"
+    yield Step("output padding", (f"{axis.output} − {least}",), axis.output_padding)
+    yield Step("output", (f"{_number(smallest)} + {axis.output_padding}",), axis.output)
 
 
 def _effective(axis: Axis) -> Iterator[Step]:

@@ -70,13 +70,14 @@ class Row:
 
 def axis_table(view: SideBySide) -> tuple[list[str], list[Row]]:
     """The heads of the columns of numbers, and the rows; what is 1 or 0 everywhere is left out."""
-    columns: dict[str, Callable[[Axis], int]] = {
-        "input": lambda axis: axis.size,
-        "pad before": lambda axis: axis.pads[0],
-        "pad after": lambda axis: axis.pads[1],
-        "window": lambda axis: axis.window,
-        "stride": lambda axis: axis.stride,
-    }
+    columns: dict[str, Callable[[Axis], int]] = {"input": lambda axis: axis.size}
+    if not arithmetic.adaptive(view.request):
+        columns |= {
+            "pad before": lambda axis: axis.pads[0],
+            "pad after": lambda axis: axis.pads[1],
+            "window": lambda axis: axis.window,
+            "stride": lambda axis: axis.stride,
+        }
     if any(axis.dilation > 1 for axis in view.axes):
         columns["dilation"] = lambda axis: axis.dilation
     if any(axis.output_padding for axis in view.axes):

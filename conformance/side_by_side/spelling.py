@@ -15,7 +15,8 @@ from typing import Any, Literal
 from conformance import geometry, reference, resolve, words
 from conformance.cases import Case
 from conformance.compare import compare
-from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
+from conformance.request import Conv, ConvTranspose, Padding, Pool, PoolOp, Request
+from conformance.side_by_side import arithmetic
 
 Effect = Literal["same", "same-values", "wrong-value", "wrong-shape"]
 Changes = dict[str, Any]
@@ -43,6 +44,12 @@ def meaning(request: Request) -> Request:
     dilation that change nothing. Equal meanings give equal results; the reverse need not hold.
     """
     r = request
+    if isinstance(r, ConvTranspose):
+        r = replace(r, sized=False)
+    if isinstance(r, Pool) and r.output_size is not None:
+        plain = _plain(r)
+        even = not any(n % m for n, m in zip(r.spatial, r.output_size))
+        return meaning(plain) if plain and even else r
     dilation = tuple(d if k > 1 else 1 for d, k in zip(r.dilation, r.window))
     r = replace(r, padding=Padding(r.padding.pairs, mode=r.padding.mode), dilation=dilation)
     if isinstance(r, Pool) and r.padding.none:
@@ -53,7 +60,29 @@ def meaning(request: Request) -> Request:
         r = replace(r, padding=Padding(r.padding.pairs))
         if isinstance(r, Pool):
             r = replace(r, count_include_pad=r.ceil_mode)
+    if isinstance(r, Pool) and r.divisor is not None:
+        r = replace(r, count_include_pad=False)
     return r
+
+
+def _plain(r: Pool) -> Pool | None:
+    """The pooling with one window and stride that is nearest to an adaptive one."""
+    sizes = _fixed(r)
+    if sizes is None:
+        return None
+    window, stride = sizes
+    op: PoolOp = "max_pool" if r.kind == "max" else "avg_pool"
+    return replace(r, op=op, output_size=None, window=window, stride=stride)
+
+
+def _fixed(r: Pool) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Window and stride that give an adaptive pooling's positions; None where there are none."""
+    assert r.output_size is not None
+    stride = tuple(n // m for n, m in zip(r.spatial, r.output_size))
+    if 0 in stride:
+        return None
+    axes = zip(r.spatial, r.output_size, stride)
+    return tuple(n - (m - 1) * s for n, m, s in axes), stride
 
 
 def _reached(r: Conv | Pool) -> Conv | Pool:
@@ -69,7 +98,9 @@ def _reached(r: Conv | Pool) -> Conv | Pool:
         (count - 1) * stride + geometry.effective_window(window, dilation) - size - low
         for size, window, stride, dilation, (low, _), count in axes
     ]
-    counted = isinstance(r, Pool) and r.op == "avg_pool" and r.count_include_pad
+    counted = (
+        isinstance(r, Pool) and r.op == "avg_pool" and r.count_include_pad and r.divisor is None
+    )
     highs = [high for _, high in r.padding.pairs]
     if any(end > high and (counted or high < 0) for end, high in zip(ends, highs)):
         return r
@@ -81,12 +112,16 @@ def _reached(r: Conv | Pool) -> Conv | Pool:
 def rewordings(case: Case) -> list[Request]:
     """Other words for the same meaning: 'same' for numbers, numbers for 'same' or for numbers."""
     request = case.request
+    if arithmetic.adaptive(request):
+        found = [_changed(case, change) for change in _options(request)]
+        return [other for other in found if other and meaning(other) == meaning(request)]
     changes: list[Changes] = [
-        {"padding": word, "output_padding": None} for word in ("same", "same_lower")
+        {"padding": word, "output_padding": None, "output_size": None}
+        for word in ("same", "same_lower")
     ]
     numbers: Changes = {"padding": [list(pair) for pair in request.padding.pairs]}
     if isinstance(request, ConvTranspose):
-        numbers["output_padding"] = list(request.output_padding)
+        numbers |= {"output_padding": list(request.output_padding), "output_size": None}
     found = [_changed(case, change) for change in (*changes, numbers, *_paddings(request))]
     return [
         other
@@ -117,8 +152,10 @@ def nearby(case: Case) -> list[Request]:
 
 def _same(case: Case, others: Iterable[Changes]) -> Iterator[Changes]:
     """'same' padding together with other changes, where it keeps the output's shape."""
+    if arithmetic.adaptive(case.request):
+        return
     for change in others:
-        same = change | {"padding": "same", "output_padding": None}
+        same = change | {"padding": "same", "output_padding": None, "output_size": None}
         other = _changed(case, same)
         if other is not None and other.output_shape == case.request.output_shape:
             yield same
@@ -126,13 +163,23 @@ def _same(case: Case, others: Iterable[Changes]) -> Iterator[Changes]:
 
 def _options(r: Request) -> Iterator[Changes]:
     """Options other than padding, at what every API can say."""
+    if isinstance(r, Pool) and r.output_size is not None:
+        plain = _plain(r)
+        if plain is not None:
+            sizes = {"window": list(plain.window), "stride": list(plain.stride)}
+            yield {"op": plain.op, "output_size": None, **sizes}
+        return
     if r.padding.mode != "zeros" and not r.padding.none:
         yield {"padding_mode": "zeros"}
     if any(d > 1 and k > 1 for d, k in zip(r.dilation, r.window)):
         yield {"dilation": 1}
     if isinstance(r, ConvTranspose) and any(r.output_padding):
-        yield {"output_padding": None}
+        yield {"output_padding": None, "output_size": None}
     if isinstance(r, Pool):
+        if r.divisor is not None:
+            yield {"divisor": None}
+        if r.kind == "lp" and r.norm != 2:
+            yield {"norm": 2}
         if r.ceil_mode:
             yield {"ceil_mode": None}
         if r.op == "avg_pool" and not r.padding.none:
@@ -181,6 +228,9 @@ def outcome(case: Case, other: Request) -> Outcome:
 def changed(request: Request, other: Request) -> str:
     """What is different in the other request: ``padding 'valid' instead of (0, 1)``."""
     said, before, after = [], request.padding, other.padding
+    if request.op != other.op:
+        sizes = f"window {words.per_axis(other.window)}, stride {words.per_axis(other.stride)}"
+        return f"{other.op} with {sizes} instead of {request.op}"
     if before.pairs != after.pairs:
         said.append(f"padding {_padding(after)} instead of {_padding(before)}")
     if before.mode != after.mode and not (before.none or after.none):
@@ -195,6 +245,10 @@ def changed(request: Request, other: Request) -> str:
 
 
 def _pooled(request: Pool, other: Pool) -> Iterator[str]:
+    if request.divisor != other.divisor:
+        yield "no divisor" if other.divisor is None else f"divisor {other.divisor}"
+    if request.norm != other.norm:
+        yield f"norm {other.norm:g} instead of {request.norm:g}"
     if request.ceil_mode != other.ceil_mode:
         yield "ceil mode" if other.ceil_mode else "no ceil mode"
     if request.count_include_pad != other.count_include_pad and not other.padding.none:
