@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conformance import cases, commands, discovery, results, runner
+from conformance import cases, commands, discovery, repro, results, runner
 from conformance.cases import Case
+from conformance.content import root
 from conformance.discovery import Backend, Target, UsageError
 from conformance.known import Entry, Known, Registry
 from conformance.records import BackendInfo, Record
+from conformance.worker.loading import load_adapter
 from conformance.workers import Workers
 from tests.support import HERE, Command
 from tests.test_cli import pytest_of
@@ -212,3 +216,153 @@ def test_entries_are_stale_only_where_their_modes_ran(
     info = BackendInfo("moody", "1.0", {"numpy": "1.0"}, "3.11", "")
     found = runner.unmatched([backend], [info], records)
     assert [text.split("'")[1] for text in found] == list(stale)
+
+
+CASES = """
+op: conv
+defaults: {input: {shape: [2, 4, 6, 6]}, kernel: {shape: [4, 4, 3, 3]}, padding: 1, bias: true}
+cases:
+  - {id: plane, stride: 2}
+  - {id: line, input: {shape: [2, 4, 6]}, kernel: {shape: [4, 4, 3]}}
+  - {id: volume, input: {shape: [1, 4, 4, 4, 4]}, kernel: {shape: [4, 4, 2, 2, 2]}, padding: 0}
+  - {id: pool, op: max_pool, kernel: null, window: 2, padding: 0, bias: null}
+  - {id: wide, dtype: float64, input: {shape: [1, 4, 4]}, kernel: {shape: [4, 4, 3]}}
+  - {id: narrow, input: {shape: [1, 4, 4]}, kernel: {shape: [4, 4, 3]}}
+"""
+
+
+@dataclass(frozen=True)
+class Framework:
+    """One backend's workers, and cases by id."""
+
+    workers: Workers
+    cases: dict[str, Case]
+
+    def record(self, name: str, target: Target) -> Record:
+        """The last check of the native form."""
+        records = self.workers.run(self.cases[name], target)
+        return [record for record in records if record.form == "native"][-1]
+
+    def script(self, name: str, target: Target) -> str:
+        """The script of an outcome, which ends as the suite says."""
+        _, found = repro.find(self.workers, self.cases[name], [target], repro.Wish())
+        result = repro.reproduce(self.workers, self.cases[name], target, found)
+        assert result.agrees, f"{result.ending}\n{result.script}"
+        return result.script
+
+
+@pytest.fixture
+def framework(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Framework]:
+    """The backend that a test is marked with."""
+    (name,) = request.node.get_closest_marker("backend").args
+    file = tmp_path / "modes.yaml"
+    file.write_text(CASES, encoding="utf-8")
+    found = discovery.discover(names=[name])
+    with Workers({name: found[0]}, discovery.interpreters(found)) as workers:
+        yield Framework(workers, {case.fields.id: case for case in cases.load([file])})
+
+
+def backend(*arguments: Any) -> Any:
+    """A parameter set of a test, with the backend that it needs: the first argument."""
+    return pytest.param(*arguments, marks=pytest.mark.backend(arguments[0]))
+
+
+@pytest.mark.parametrize(
+    ("name", "api", "mode", "line"),
+    [
+        backend("torch", "torch.nn", "channels-last", "x = channels_last(x)"),
+        backend("torch", "torch.nn", "onednn-off", "torch.backends.mkldnn.enabled = False"),
+        backend("jax", "jax.lax", "x64", 'jax.config.update("jax_enable_x64", True)'),
+        backend("flax", "flax.linen", "x64", 'jax.config.update("jax_enable_x64", True)'),
+        backend("tensorflow", "tf.nn", "xla", "autograph=False, jit_compile=True)"),
+        backend("mxnet", "mxnet.npx", "hybridized", "block.hybridize()"),
+        backend("mxnet", "mxnet.gluon", "hybridized", "layer.hybridize()"),
+    ],
+)
+def test_a_script_says_how_a_mode_is_entered(
+    framework: Framework, name: str, api: str, mode: str, line: str
+) -> None:
+    for case in ("plane", "line", "volume", "pool", "wide"):
+        script = framework.script(case, Target(name, api, mode))
+        assert line in script
+        assert script.count("jax_enable_x64") == ("x64" in line)
+
+
+@pytest.mark.backend("torch")
+def test_compiled_code_is_compiled_or_its_compiler_is_missed(framework: Framework) -> None:
+    target = Target("torch", "torch.nn.functional", "compile")
+    found = framework.record("pool", target)
+    if shutil.which(os.environ.get("CXX", "g++")) is None:
+        assert (found.outcome, found.note) == ("not-run", "mode compile " + NO_COMPILER)
+        return
+    assert found.outcome == "pass", found
+    script = framework.script("pool", target)
+    assert "y = torch.compile(forward, fullgraph=True, dynamic=False)(x)" in script
+
+
+NO_COMPILER = "needs a C++ compiler, and there is no g++"
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "told"),
+    [
+        backend("torch", "compile", "needs a C++ compiler, and there is no absent-compiler"),
+        backend("torch", "cuda", "needs a CUDA device, and there is none"),
+        backend("torch", "cuda-tf32", "needs a CUDA device, and there is none"),
+        backend("jax", "cuda", "needs a CUDA device, and there is none"),
+        backend("flax", "cuda-tf32", "needs a CUDA device, and there is none"),
+    ],
+)
+def test_what_a_mode_needs_is_named(
+    framework: Framework, monkeypatch: pytest.MonkeyPatch, name: str, mode: str, told: str
+) -> None:
+    monkeypatch.setenv("CXX", "absent-compiler")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    backend = framework.workers.backends[name]
+    for target in backend.all_targets:
+        if target.mode == mode:
+            (record,) = framework.workers.run(framework.cases["narrow"], target)
+            assert (record.outcome, record.note) == ("not-run", f"mode {mode} {told}")
+    usual = framework.record("narrow", backend.targets[0])
+    assert usual.outcome == "pass"
+
+
+@pytest.mark.parametrize(("name", "api"), [backend("jax", "jax.lax"), backend("flax", "flax.nnx")])
+def test_64_bits_are_32_where_nobody_asks_for_more(
+    framework: Framework, name: str, api: str
+) -> None:
+    def target(mode: str) -> Target:
+        return Target(name, api, mode)
+
+    def outcome(case: str, mode: str) -> tuple[str, str | None]:
+        record = framework.record(case, target(mode))
+        return record.raw, record.known
+
+    for mode in ("eager", "x64"):
+        assert outcome("wide", mode) == ("pass", None)
+        assert outcome("wide", "x32") == ("wrong-dtype", "64-bits-are-32")
+        assert outcome("narrow", mode) == ("pass", None)
+        assert outcome("narrow", "x32") == ("pass", None)
+    script = framework.script("wide", target("x32"))
+    assert "jax.config" not in script
+    assert "float32 instead of float64" in " ".join(script.split())
+
+
+@pytest.mark.framework("torch")
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_channels_are_last_in_memory(rank: int) -> None:
+    torch = pytest.importorskip("torch")
+    adapter = load_adapter(root("backends") / "torch")
+    seen = []
+
+    def forward(x: Any, w: Any) -> Any:
+        seen.extend([x, w])
+        return x.sum() + w.sum()
+
+    x, w = torch.ones(2, 3, *(4,) * rank), torch.ones(5, 3, *(2,) * rank)
+    next(adapter.run({"forward": forward}, [x, w], None, "channels-last"))
+    for tensor in seen:
+        assert tensor.stride(1) == 1
+        assert not tensor.is_contiguous()
+    next(adapter.run({"forward": forward}, [x, w], None, "eager"))
+    assert all(tensor.is_contiguous() for tensor in seen[2:])

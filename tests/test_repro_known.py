@@ -68,7 +68,9 @@ def met(
         spelled = told.form != "spelled" or api in case.spellings
         if not left or not spelled or not predicates.holds(told.when, predicates.facts(case), api):
             continue
-        for mode in listed(told.mode, list(backend.modes)):
+        for mode in listed(told.mode, backend.usual_modes):
+            if mode not in backend.usual_modes:
+                continue
             target = Target(backend.name, api, mode)
             for record in workers.run(case, target):
                 about = (record.form, record.check)

@@ -95,7 +95,10 @@ class Script:
         numpy = self.driver.numpy
         lines = ["import numpy as np" if numpy == "np" else f"import numpy as {numpy}"]
         lines += self.driver.imports
-        return [line for line in sorted(lines) if line not in program.splitlines()]
+        # What stands before the program needs them there.
+        needed = self.driver.imports if self.driver.setup else ()
+        there = program.splitlines()
+        return [line for line in sorted(lines) if line in needed or line not in there]
 
     def _tensor(self, tensor: TensorData, values: Array) -> list[str]:
         """The lines that make one tensor's values, in the API's axis order."""
