@@ -58,7 +58,7 @@ class Npx(MXNetPooling):
             return Unsupported(f"mxnet has no {r.rank}-D adaptive {r.kind} pooling")
         size = literal(r.output_size)
         pool = f"nd.contrib.AdaptiveAvgPooling2D(x.as_nd_ndarray(), output_size={size})"
-        return written(r, [f"{pool}.as_np_ndarray()"])
+        return written(r, [f"x = {pool}", "return x.as_np_ndarray()"])
 
 
 class Gluon(MXNetPooling):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from conformance.adapter import Lowering, Program, Unsupported, batched
+from conformance.adapter import Lowering, Program, Unsupported, batched, parameters
 from conformance.dtypes import DTYPES
 from conformance.request import Pool, Request
 from conformance.source import call, cropped, fitted_pads, literal, on_padded, positive
@@ -40,17 +41,13 @@ class MXNetPooling(MXNetApi):
         """The API's own adaptive or global pooling."""
 
     def unbatched(self, r: Request) -> Lowering:
-        """Lower a batch of one, in a recipe where there is one: it takes more dtypes.
-
-        Max pooling a view gets a wrong gradient, so that a pooling is given a copy.
-        """
+        """Lower a batch of one, in a recipe where there is one: it takes more dtypes."""
         lowering = self.lower(replace(r, unbatched=False))
         program = lowering.emulated or lowering.native
         missing = Unsupported(f"{self.name} takes no arrays without a batch axis")
         if isinstance(program, Unsupported):
             return Lowering(missing)
-        text = batched(program, r).source
-        return Lowering(missing, Program(text.replace("(x[None])", "(x[None].copy())")))
+        return Lowering(missing, _batched(program, r))
 
     def max_pool(self, r: Pool) -> Lowering:
         native = self.pooled(r, {"stride": r.stride, "ceil_mode": r.ceil_mode})
@@ -114,7 +111,10 @@ class MXNetPooling(MXNetApi):
         if any(low > 0 or high > 0 for low, high in pads):
             widths = literal(self.layout.spread(positive(pads), (0, 0)))
             lines.append(f"place = np.pad(place - {count}, {widths}) + {count}")
-        lines += [*self.filled(pads, _lowest(r)), "place = np.broadcast_to(place, x.shape)"]
+        lines += self.filled(pads, _lowest(r))
+        sizes = (size + low + high for size, (low, high) in zip(own.spatial, pads))
+        shape = literal((*r.input_shape[:2], *sizes))
+        lines.append(f"place = np.broadcast_to(place, {shape})")
         for each in _shifts(r):
             element, _, loop = each.partition(" for ")
             pair = f"({element}, place{element.removeprefix('x')})"
@@ -127,15 +127,12 @@ class MXNetPooling(MXNetApi):
         uneven = any(n % m for n, m in zip(r.spatial, sizes))
         if r.kind == "avg":
             return Lowering(self.adaptive(r), self._shares(r) if uneven else self._blocks(r))
+        if set(r.output_shape[2:]) == {1}:
+            return Lowering(self.adaptive(r), written(r, [*_maxima(_sliding(r)), "x"]))
         lines = []
-        for axis, (size, positions, longest) in enumerate(zip(r.spatial, sizes, r.window), 2):
-            if size % positions:
-                each = f"for a, b in windows({size}, {positions}) for k in range({longest})"
-                index = f"np.array([min(a + k, b - 1) {each}])"
-                lines.append(f"x = np.take(x, {index}, axis={axis})")
-        setup = [WINDOWS.strip()] if lines else []
-        lines += [*_maxima(_sliding(r)), "x"]
-        return Lowering(self.adaptive(r), written(r, lines, setup))
+        for axis, share in reversed(_each_window(r, "reduce(np.maximum, [{}])")):
+            lines.append(f"x = np.stack([{share}], axis={axis})")
+        return Lowering(self.adaptive(r), written(r, [*lines, "x"], [WINDOWS.strip()]))
 
     def pooled(self, r: Pool, options: Options) -> Program | Unsupported:
         """The pooling in the API's words, after padding by hand where the request says so."""
@@ -164,10 +161,8 @@ class MXNetPooling(MXNetApi):
         MXNet's own sums carry a compensation, which makes NaN of infinities.
         """
         lines = ["def total(x):"]
-        for axis, (size, positions) in enumerate(zip(r.spatial, r.output_shape[2:]), 2):
-            share = f"sum(x[{':, ' * axis}k] for k in range(a, b))"
-            shares = f"[{share} for a, b in windows({size}, {positions})]"
-            lines.append(f"    x = np.stack({shares}, axis={axis})")
+        for axis, share in _each_window(r, "sum({})"):
+            lines.append(f"    x = np.stack([{share}], axis={axis})")
         result = "return total(x) / total(np.ones_like(x))"
         return written(r, [*lines, "    return x", "", result], [WINDOWS.strip()])
 
@@ -204,6 +199,27 @@ def _summed(r: Pool, name: str) -> list[str]:
     stride = r.stride if max(r.stride) > 1 else None
     sums = call("npx.pooling", name, kernel=r.window, pool_type="sum", stride=stride)
     return [f"{name} = {sums}"]
+
+
+def _each_window(r: Pool, reduction: str) -> list[tuple[int, str]]:
+    """For each axis, what reduces the elements of each of an adaptive pooling's windows."""
+    return [
+        (axis, f"{reduction.format(element)} for a, b in windows({size}, {positions})")
+        for axis, (size, positions) in enumerate(zip(r.spatial, r.output_shape[2:]), 2)
+        for element in [f"x[{':, ' * axis}k] for k in range(a, b)"]
+    ]
+
+
+def _batched(program: Program, r: Request) -> Program:
+    """The program on a batch of one, which is no view: max pooling one gets a wrong gradient."""
+    text = batched(program, r).source.rstrip()
+    head = text.rpartition("\n")[0]
+    names = ", ".join(parameters(r))
+    lines = ["x = np.expand_dims(x, 0)", f"return np.squeeze(batched({names}), 0)"]
+    text = "\n".join([head, *(f"    {line}" for line in lines)])
+    if not re.search(r"^from mxnet import .*\bnp\b", text, re.M):
+        text = text.replace("from mxnet import", "from mxnet import np,", 1)
+    return Program(f"{text}\n")
 
 
 def _sliding(r: Pool) -> Pool:
