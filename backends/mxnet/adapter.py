@@ -1,4 +1,4 @@
-"""Apache MXNet, its dtypes, its gradients and its modes; `lowering` writes the programs."""
+"""Apache MXNet, its dtypes, its gradients and its modes; `apis` has the programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, cast
 from conformance.adapter import EAGER, Adapter, Driver, Info, Mode, Program
 from conformance.dtypes import Array
 
-from .lowering import Gluon, Npx
+from .apis import Gluon, Npx
 
 LAYER = re.compile("^layer = ", re.M)
 HYBRID = """

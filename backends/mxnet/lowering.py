@@ -1,37 +1,36 @@
-"""Requests as programs of ``mxnet.npx`` and ``mxnet.gluon``."""
+"""Convolutions as programs of MXNet: what ``mxnet.npx`` and ``mxnet.gluon`` share."""
 
 from __future__ import annotations
 
 import math
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from conformance.adapter import Api, Cast, Lowering, Program, Unsupported, parameters
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair, effective_window
-from conformance.request import Conv, ConvTranspose, Pool, Request
-from conformance.source import (
-    call,
-    cropped,
-    fitted_pads,
-    literal,
-    on_padded,
-    positive,
-    scalar,
-    source,
-)
-
-from .calls import GLUON, NPX
+from conformance.request import Conv, ConvTranspose, Request
+from conformance.source import call, cropped, literal, positive, source
 
 Options = dict[str, Any]
+NPX_WORDS: Mapping[str, tuple[str, Any]] = {
+    "stride": ("stride", 1),
+    "padding": ("pad", 0),
+    "dilation": ("dilate", 1),
+    "output_padding": ("adj", 0),
+    "sizes": ("target_shape", None),
+    "groups": ("num_group", 1),
+    "ceil_mode": ("pooling_convention", False),
+    "count_include_pad": ("count_include_pad", True),
+}
 WIDE = {"float16": "float32", "int8": "float64", "uint8": "float64", "int32": "float64"}
 
 
-class _MXNet(Api):
-    """What both APIs share: everything but how one operator is written."""
+class MXNetApi(Api):
+    """Everything but how one operator is written."""
 
     cast = Cast('{x}.astype("{dtype}")', "from mxnet import npx")
 
@@ -42,6 +41,10 @@ class _MXNet(Api):
     @abstractmethod
     def operator(self, r: Request, options: Options) -> tuple[list[str], list[str], str]:
         """The lines before ``forward``, its first lines, and the expression on ``x``."""
+
+    def sized(self, r: ConvTranspose) -> bool:
+        """Whether the API takes the output's size instead of paddings that mean the same."""
+        return False
 
     def program(
         self,
@@ -54,14 +57,14 @@ class _MXNet(Api):
         """One operator, for ``operand`` where the lines around it change the request."""
         setup, first, expression = self.operator(operand or r, options)
         last = [f"y = {expression}", *after] if after else [expression]
-        return _source(r, [*first, *before, *last], setup)
+        return written(r, [*first, *before, *last], setup)
 
     def recipe(self, r: Conv, options: Options, before: Sequence[str]) -> Program:
         """A program after lines that pad, in a wider dtype where there are no kernels for it."""
         if r.dtype not in WIDE:
             return self.program(r, options, before)
-        _, _, expression = Npx().operator(r, options)
-        return _source(r, _widened(r, [*before, f"y = {expression}"]))
+        expression = npx_call(r, options)
+        return written(r, widened(r, [*before, f"y = {expression}"]))
 
     def padded(
         self, r: Request, own: Request, options: Options, before: Sequence[str] = ()
@@ -83,15 +86,21 @@ class _MXNet(Api):
     def conv_transpose(self, r: ConvTranspose) -> Lowering:
         options = {"stride": r.stride, "dilation": r.dilation, "groups": r.groups}
         native = self.padded(r, r, {**options, "output_padding": r.output_padding})
+        both = any(s > 1 and d > 1 for s, d in zip(r.stride, r.dilation))
+        missing = both or r.rank == 3 or r.dtype in WIDE
+        if self.sized(r):
+            sizes = self.program(r, {**options, "sizes": r.output_shape[2:]})
+            if isinstance(native, Program) and not missing:
+                return Lowering(sizes, native)
+            return Lowering(sizes, self._as_convolution(r))
+        if missing:
+            return Lowering(native, self._as_convolution(r))
         margins = tuple(
             (-low, rest - high) for (low, high), rest in zip(r.padding.pairs, r.output_padding)
         )
-        both = any(s > 1 and d > 1 for s, d in zip(r.stride, r.dilation))
-        if both or r.rank == 3 or r.dtype in WIDE:
-            return Lowering(native, self._as_convolution(r))
         if not any(low or high for low, high in margins):
             return Lowering(native)
-        after = self._margins("y", margins)
+        after = self.margins("y", margins)
         if not r.bias or positive(margins) == ((0, 0),) * r.rank:
             return Lowering(native, self.program(r, options, after=after))
         after.append(f"y = y + b.reshape({', '.join(['-1'] + ['1'] * r.rank)})")
@@ -115,7 +124,7 @@ class _MXNet(Api):
         reach = [effective_window(*each) - 1 for each in zip(r.window, r.dilation)]
         axes = zip(reach, r.padding.pairs, r.output_padding, r.stride)
         pads = [(at - low, at - high + more - (s - 1)) for at, (low, high), more, s in axes]
-        lines += self._margins("x", pads)
+        lines += self.margins("x", pads)
         groups = r.groups
         if groups == 1:
             lines.append("w = w.swapaxes(0, 1)")
@@ -134,62 +143,9 @@ class _MXNet(Api):
             "no_bias": None if r.bias else True,
         }
         lines.append(f"y = {call('npx.convolution', *parameters(r), **options)}")
-        return _source(r, _widened(r, lines) if r.dtype in WIDE else lines)
+        return written(r, widened(r, lines) if r.dtype in WIDE else lines)
 
-    def max_pool(self, r: Pool) -> Lowering:
-        options = {"stride": r.stride, "ceil_mode": r.ceil_mode}
-        native = self._pool(r, options)
-        own, before = self._exact(r)
-        pads, floating = fitted_pads(own), DTYPES[r.dtype].floating
-        lowest = 'float("-inf")' if floating else f'onp.iinfo("{r.dtype}").min'
-        lines = [*before, *self._filled(pads, lowest)]
-        reach = all(max(pair) < window for pair, window in zip(pads, r.window))
-        if floating and reach and max(r.dilation) == 1 and positive(pads) != ((0, 0),) * r.rank:
-            return Lowering(native, self.program(r, {"stride": r.stride}, lines))
-        lines += [f"x = reduce(np.maximum, [{each}])" for each in _shifts(r)]
-        return Lowering(native, _source(r, [*lines, "x"]))
-
-    def avg_pool(self, r: Pool) -> Lowering:
-        ceil = {"ceil_mode": r.ceil_mode, "count_include_pad": r.count_include_pad}
-        native = self._pool(r, {"stride": r.stride, **ceil})
-        own, lines = self._exact(r)
-        pads, margins = own.padding.pairs, fitted_pads(own)
-        if r.count_include_pad:
-            lines += self._margins("x", pads)
-            margins = tuple((0, high - end) for (_, high), (_, end) in zip(margins, pads))
-        names = ["x"]
-        if any(low or high for low, high in margins):
-            names.append("ones")
-            lines.append("ones = np.ones_like(x)")
-            lines += [*self._margins("x", margins), *self._margins("ones", margins)]
-        divisor = names[1:] or [str(math.prod(r.window))]
-        for name in names:
-            if max(r.dilation) > 1:
-                lines += [f"{name} = sum({each})" for each in _shifts(r, name)]
-            else:
-                stride = r.stride if max(r.stride) > 1 else None
-                sums = call("npx.pooling", name, kernel=r.window, pool_type="sum", stride=stride)
-                lines.append(f"{name} = {sums}")
-        return Lowering(native, _source(r, [*lines, f"x / {divisor[0]}"]))
-
-    def _pool(self, r: Pool, options: Options) -> Program | Unsupported:
-        """The pooling in the API's words, after padding by hand where the request says so."""
-        if max(r.dilation) > 1:
-            return Unsupported(f"{self.function(r)} has no dilation")
-        if r.padding_value is None:
-            return self.padded(r, r, options)
-        lines = self._margins("x", r.padding.pairs, r.padding_value)
-        return self.program(r, options, lines)
-
-    def _exact(self, r: Pool) -> tuple[Pool, list[str]]:
-        """The pooling that is left after padding by hand and cropping, and the lines of these."""
-        pads = r.padding.pairs
-        if r.padding_value is not None:
-            return on_padded(r, pads), self._filled(pads, literal(r.padding_value))
-        crop = tuple((min(low, 0), min(high, 0)) for low, high in pads)
-        return on_padded(r, crop, positive(pads)), self._margins("x", crop)
-
-    def _margins(self, name: str, pairs: Sequence[Pair], value: float = 0) -> list[str]:
+    def margins(self, name: str, pairs: Sequence[Pair], value: float = 0) -> list[str]:
         """Lines that crop ``name`` where sides are negative, and pad it where they are positive."""
         text = cropped(name, self.layout, pairs)
         lines = [f"{name} = {text}"] if text != name else []
@@ -202,9 +158,9 @@ class _MXNet(Api):
             lines.append(f"{name} = np.pad({name}, {widths}{words})")
         return lines
 
-    def _filled(self, pairs: Sequence[Pair], value: str) -> list[str]:
+    def filled(self, pairs: Sequence[Pair], value: str) -> list[str]:
         """As `_margins`, with a value: ``np.pad`` itself pads with zeros whatever it is told."""
-        lines = self._margins("x", pairs)
+        lines = self.margins("x", pairs)
         if value in ("0", "0.0") or not lines or "np.pad" not in lines[-1]:
             return lines
         inside = lines[-1].removeprefix("x = ").replace("np.pad(x", "np.pad(np.ones_like(x)")
@@ -214,7 +170,7 @@ class _MXNet(Api):
     def _extended(self, r: Conv) -> list[str]:
         """Lines that pad a convolution's input in its mode."""
         if r.padding.mode == "zeros":
-            return self._margins("x", r.padding.pairs)
+            return self.margins("x", r.padding.pairs)
         mode = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[r.padding.mode]
         return [
             f'x = np.take(x, np.array(onp.pad(onp.arange({size}), {pair}, "{mode}")), axis={axis})'
@@ -223,76 +179,17 @@ class _MXNet(Api):
         ]
 
 
-class Npx(_MXNet):
-    """``npx.convolution``, ``npx.deconvolution`` and ``npx.pooling`` on ``mxnet.np`` arrays."""
-
-    name = "mxnet.npx"
-    calls = NPX
-    words: Mapping[str, tuple[str, Any]] = {
-        "stride": ("stride", 1),
-        "padding": ("pad", 0),
-        "dilation": ("dilate", 1),
-        "output_padding": ("adj", 0),
-        "groups": ("num_group", 1),
-        "ceil_mode": ("pooling_convention", False),
-        "count_include_pad": ("count_include_pad", True),
-    }
-
-    def function(self, r: Request) -> str:
-        if isinstance(r, Pool):
-            return "npx.pooling"
-        return "npx.convolution" if isinstance(r, Conv) else "npx.deconvolution"
-
-    def operator(self, r: Request, options: Options) -> tuple[list[str], list[str], str]:
-        words = _options(self.words, options)
-        if isinstance(r, Pool):
-            if "pooling_convention" in words:
-                words["pooling_convention"] = "full"
-            pool = {"kernel": r.window, "pool_type": None if r.kind == "max" else "avg"}
-            return [], [], call(self.function(r), "x", **pool, **words)
-        kernel = {"kernel": r.window, "num_filter": r.out_channels}
-        default = isinstance(r, ConvTranspose)
-        words["no_bias"] = None if default != r.bias else not r.bias
-        return [], [], call(self.function(r), *parameters(r), **kernel, **words)
+def widened(r: Request, lines: Sequence[str]) -> list[str]:
+    """Lines that compute ``y`` in a wider dtype, with the casts to it and back."""
+    wide = [f'{name}.astype("{WIDE[r.dtype]}")' for name in parameters(r)]
+    back = "" if DTYPES[r.dtype].floating else '.astype("int64")'
+    narrow = f'y = y{back}.astype("{DTYPES[r.dtype].name}")'
+    return [f"{', '.join(parameters(r))} = {', '.join(wide)}", *lines, narrow]
 
 
-class Gluon(_MXNet):
-    """Layers: ``nn.Conv2D``, ``nn.MaxPool2D`` and their like."""
-
-    name = "mxnet.gluon"
-    calls = GLUON
-    words: Mapping[str, tuple[str, Any]] = {
-        "stride": ("strides", 1),
-        "padding": ("padding", 0),
-        "dilation": ("dilation", 1),
-        "output_padding": ("output_padding", 0),
-        "groups": ("groups", 1),
-        "ceil_mode": ("ceil_mode", False),
-        "count_include_pad": ("count_include_pad", True),
-    }
-
-    def function(self, r: Request) -> str:
-        if isinstance(r, Pool):
-            return f"nn.{r.kind.title()}Pool{r.rank}D"
-        return f"nn.Conv{r.rank}D{'' if isinstance(r, Conv) else 'Transpose'}"
-
-    def operator(self, r: Request, options: Options) -> tuple[list[str], list[str], str]:
-        window = literal(scalar(r.window))
-        if isinstance(r, Pool):
-            words = _options({**self.words, "stride": ("strides", r.window)}, options, scalar)
-            return [f"layer = {call(self.function(r), window, **words)}"], [], "layer(x)"
-        words = _options(self.words, options, scalar)
-        words |= {"use_bias": None if r.bias else False, "in_channels": r.channels}
-        layer = call(self.function(r), str(r.out_channels), window, **words)
-        setup = [f"layer = {layer}", "layer.initialize()"]
-        if r.dtype != "float32":
-            setup.append(f'layer.cast("{DTYPES[r.dtype].name}")')
-        first = ["with autograd.pause():", "    layer.weight.set_data(w)"]
-        first += ["    layer.bias.set_data(b)"] if r.bias else []
-        return setup, first, "layer(x)"
-
-
-def _options(words: Mapping[str, tuple[str, Any]], options: Options, write: Any = tuple) -> Options:
+def options_said(
+    words: Mapping[str, tuple[str, Any]], options: Options, write: Any = tuple
+) -> Options:
     """The options under the API's own names, without those that equal its defaults."""
     result: Options = {}
     for key, (name, default) in words.items():
@@ -305,34 +202,26 @@ def _options(words: Mapping[str, tuple[str, Any]], options: Options, write: Any 
     return result
 
 
-def _widened(r: Request, lines: Sequence[str]) -> list[str]:
-    """Lines that compute ``y`` in a wider dtype, with the casts to it and back."""
-    wide = [f'{name}.astype("{WIDE[r.dtype]}")' for name in parameters(r)]
-    back = "" if DTYPES[r.dtype].floating else '.astype("int64")'
-    narrow = f'y = y{back}.astype("{DTYPES[r.dtype].name}")'
-    return [f"{', '.join(parameters(r))} = {', '.join(wide)}", *lines, narrow]
+def npx_call(r: Conv | ConvTranspose, options: Options) -> str:
+    """The call of ``npx.convolution`` or ``npx.deconvolution``."""
+    words = options_said(NPX_WORDS, options)
+    kernel = {"kernel": r.window, "num_filter": r.out_channels}
+    default = isinstance(r, ConvTranspose)
+    words["no_bias"] = None if default != r.bias else not r.bias
+    name = "npx.deconvolution" if isinstance(r, ConvTranspose) else "npx.convolution"
+    return call(name, *parameters(r), **kernel, **words)
 
 
-def _shifts(r: Pool, name: str = "x") -> Iterator[str]:
-    """For each axis, the last one first, the elements of its windows as strided slices."""
-    axes = zip(range(2, 2 + r.rank), r.window, r.stride, r.dilation, r.output_shape[2:])
-    for axis, window, stride, dilation, count in reversed(list(axes)):
-        if window == stride == 1:
-            continue
-        steps = f"{window}" if dilation == 1 else f"0, {window * dilation}, {dilation}"
-        part = f"i : i + {(count - 1) * stride + 1}" + (f" : {stride}" if stride > 1 else "")
-        yield f"{name}[{':, ' * axis}{part}] for i in range({steps})"
-
-
-def _source(r: Request, lines: Sequence[str], setup: Sequence[str] = ()) -> Program:
+def written(r: Request, lines: Sequence[str], setup: Sequence[str] = ()) -> Program:
     """The program, with ``np`` and its like imported where they are used."""
     text = "\n".join([*setup, *lines])
-    used = [name for name in ("autograd", "np", "npx") if re.search(rf"\b{name}\b", text)]
+    used = [name for name in ("autograd", "nd", "np", "npx") if re.search(rf"\b{name}\b", text)]
     imports = [] if "reduce(" not in text else ["from functools import reduce\n"]
     imports += ["import numpy as onp"] if "onp." in text else []
     imports.append(f"from mxnet import {', '.join(sorted({*used, 'npx'}))}")
-    imports += ["from mxnet.gluon import nn"] if setup else []
+    imports += ["from mxnet.gluon import nn"] if re.search(r"\bnn\.", text) else []
     last = lines[-1]
     if last.startswith(("x = ", "y = ")):
         lines = [*lines[:-1], last[4:]]
-    return source(r, imports, "\n".join(lines), setup="\n".join(["npx.set_np()", *setup]))
+    before = "\n".join(["npx.set_np()", *setup]).replace("\ndef ", "\n\n\ndef ")
+    return source(r, imports, "\n".join(lines), setup=before)
