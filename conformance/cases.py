@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from conformance.content import ContentError, Place
 from conformance.data import TensorData
 from conformance.document import Document, read_yaml
 from conformance.dtypes import Array
+from conformance.laws import catalogue
 from conformance.request import Request
 
 EXPANSION_LIMIT = 50_000
@@ -46,6 +47,11 @@ class Case:
         """The cotangent of the VJP, in the output's shape; None where there is no VJP to check."""
         return None if self.cotangent is None else self.cotangent.array(self.request)
 
+    @property
+    def plain(self) -> Case:
+        """The case without its law: its own request, to be compared with the oracle."""
+        return replace(self, fields=self.fields.model_copy(update={"law": None}))
+
     def edited(self, edit: schema.Options) -> Request:
         """The request with some options changed.
 
@@ -64,6 +70,9 @@ def resolved(fields: schema.Case, name: str, file: Path, line: int) -> Case:
     """
     request = resolve.request(fields)
     inputs, cotangent = resolve.tensors(fields, request), resolve.cotangent(fields, request)
+    if fields.law is not None:
+        catalogue.check(fields.law, fields, request)
+        cotangent = None
     spellings = {}
     for api, edit in fields.spelling.items():
         try:

@@ -31,6 +31,8 @@ class Difference:
 
     ``worst`` is the index of the element that is furthest outside of what is allowed, ``allowed``
     its permitted absolute error (0: exact), ``ulps`` its distance in units of the last place.
+    ``sides`` are the words for what was observed and for what was expected where that is not the
+    oracle's: both are a target's own.
     """
 
     array: str
@@ -45,6 +47,7 @@ class Difference:
     observed: complex | None = None
     allowed: float = 0.0
     ulps: int | None = None
+    sides: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from conformance import words
+from conformance.cases import Case
 from conformance.compare import Difference
+from conformance.laws.names import WORDS
 from conformance.records import Record
 from conformance.request import Conv, ConvTranspose, Pool, Request
 
@@ -43,12 +45,13 @@ def values(difference: Difference) -> str:
     at = ", ".join(map(str, difference.worst or ()))
     allowed = f", allowed error {difference.allowed:.3g}" if difference.allowed else ""
     ulps = f", {difference.ulps:,} ulp" if 0 < (difference.ulps or 0) <= NEAR else ""
+    worst = f"{difference.observed!r} against {difference.expected!r}{ulps}{allowed}"
+    numbers = f"{difference.differing} of {difference.total} values"
+    if difference.sides is not None:
+        one, other = difference.sides
+        return f"{one} differs from {other} in {numbers}; worst at [{at}]: {worst}"
     title = words.ARRAYS[difference.array]
-    return (
-        f"{difference.differing} of {difference.total} values of the {title} "
-        f"differ; worst at [{at}]: {difference.observed!r} against {difference.expected!r}"
-        f"{ulps}{allowed}"
-    )
+    return f"{numbers} of the {title} differ; worst at [{at}]: {worst}"
 
 
 def line(record: Record) -> str:
@@ -65,6 +68,17 @@ def meaning(record: Record) -> str:
     if record.explanation is None or record.difference is None:
         return ""
     return f"; {record.explanation}"
+
+
+def asked(case: Case) -> str:
+    """What a case asks for, in words: its request, and its law."""
+    return "; ".join([request(case.request), *laws(case)])
+
+
+def laws(case: Case) -> tuple[str, ...]:
+    """The law that a case asks for as an equation, where it asks for one."""
+    name = case.fields.law
+    return (f"law {name}: {WORDS[name].equation(case.request.op)}",) if name else ()
 
 
 def request(r: Request) -> str:

@@ -30,7 +30,7 @@ from conformance.worker.protocol import Message
 FORMS: tuple[Form, ...] = ("native", "spelled", "emulated")
 CHECKS: tuple[Check, ...] = ("forward", "vjp")
 
-__all__ = ["Unit", "not_run"]
+__all__ = ["RequestUnit", "not_run"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class _Ask:
 
 
 @dataclass
-class Unit:
+class RequestUnit:
     """A case on a target, what is known of it, and what still has to be asked."""
 
     case: Case

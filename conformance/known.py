@@ -27,7 +27,7 @@ from conformance.predicates import Facts, Names, When, holds
 from conformance.schema import Model, Name, Options, Shape, Wanted
 
 Kind = Literal["by-design", "unsupported", "bug", "numerical"]
-Check = Literal["forward", "vjp"]
+Check = Literal["forward", "vjp", "law"]
 Expectable = Literal[
     "wrong-shape", "wrong-dtype", "wrong-value", "rejected", "unsupported", "crash", "timeout"
 ]
@@ -192,6 +192,7 @@ class Registry:
             if not any(
                 holds(entry.when, facts, api)
                 and (entry.form != "spelled" or api in facts["spelled"])
+                and any(_listed(entry.check, check) for check in facts["checks"])
                 for facts in cases
                 for api in listed
             ):

@@ -15,6 +15,7 @@ from pydantic import Field
 from conformance.cases import Case
 from conformance.explanation.windows import every_window
 from conformance.geometry import effective_window
+from conformance.laws.names import LawName
 from conformance.request import Conv, ConvTranspose, Op, Padding, PaddingMode, Pool
 from conformance.schema import DTypeName, Model, Wanted
 
@@ -101,6 +102,7 @@ class When(Model):
     empty: bool | None = Field(None, description="whether the output has no elements")
     mixed: bool | None = Field(None, description="whether input and kernel differ in dtype")
     special: bool | None = Field(None, description="whether the data hold NaN or infinities")
+    law: Union[LawName, list[LawName], None] = None
     tag: Union[Names, None] = None
     spelled_padding: Union[PaddingFact, list[PaddingFact], None] = Field(
         None, description="the padding word of the API's own spelling; for form 'spelled'"
@@ -108,7 +110,10 @@ class When(Model):
 
 
 def facts(case: Case) -> Facts:
-    """What a predicate can ask of a case; the keys are those of `When`."""
+    """What a predicate can ask of a case; the keys are those of `When`.
+
+    ``checks`` are those that the case's outcomes are of.
+    """
     r = case.request
     pool = isinstance(r, Pool)
     return {
@@ -155,9 +160,17 @@ def facts(case: Case) -> Facts:
         "empty": 0 in r.output_shape,
         "mixed": not isinstance(r, Pool) and r.mixed,
         "special": _special(case),
+        "law": case.fields.law,
+        "checks": _checks(case),
         "tag": tuple(case.fields.tags),
         "spelled": {api: _word(edited.padding) for api, edited in case.spellings.items()},
     }
+
+
+def _checks(case: Case) -> tuple[str, ...]:
+    if case.fields.law is not None:
+        return ("law",)
+    return ("forward",) if case.cotangent is None else ("forward", "vjp")
 
 
 def _word(padding: Padding) -> str:

@@ -209,7 +209,7 @@ def explain(failed: Failed, workers: Workers) -> str:
     """Request, code, outcome, and the command that repeats it."""
     case = failed.case
     lines = [f"{content.display(case.file)}:{case.line}: {case.id} on {failed.target}"]
-    lines.append(f"request: {describe.request(case.request)}")
+    lines.append(f"request: {describe.asked(case)}")
     for record in failed.unit:
         if not record.unexpected and record.outcome != "not-run":
             continue

@@ -50,7 +50,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Record:
-    """One outcome: a case on a target, in one form, forward or VJP.
+    """One outcome: a case on a target, in one form: forward, VJP, or a law.
 
     ``raw`` is the outcome before known discrepancies were considered; ``known`` the entry that
     speaks of it, met or not; ``note`` what else there is to say (the reason of an unsupported or
@@ -221,6 +221,8 @@ def _restore(fields: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in fields.items():
         if name in NUMERIC and value is not None:
             result[name] = tuple(_number(item) for item in value)
+        elif name == "sides" and value is not None:
+            result[name] = tuple(value)
         elif name in ("expected", "observed", "allowed"):
             result[name] = _number(value)
         else:

@@ -178,9 +178,9 @@ class _Magnitudes:
         self.limit = self.sums.exact_limit // (data.PARTS if self.dtype.complex else 1)
         self.arrays, self.cotangent = arrays, cotangent
         self.terms = reductions.terms(request)
-        self.integral = {name: _integral(array) for name, array in zip(parameters(request), arrays)}
+        self.integral = {name: integral(array) for name, array in zip(parameters(request), arrays)}
         if cotangent is not None:
-            self.integral["y"] = _integral(cotangent)
+            self.integral["y"] = integral(cotangent)
 
     def output(self) -> Array | None:
         """Allowed error of the output."""
@@ -188,13 +188,13 @@ class _Magnitudes:
         if not self.dtype.floating or _selects(request):
             return None
         exact = all(self.integral[name] for name in parameters(request))
-        if isinstance(request, Pool) and not _exact_division(request):
+        if isinstance(request, Pool) and not exact_division(request):
             exact = False
-        largest = _largest(self.arrays[0])
+        peak = largest(self.arrays[0])
         if not isinstance(request, Pool):
-            largest *= _largest(self.arrays[1])
-        bias = _largest(self.arrays[2]) if len(self.arrays) > 2 else 0.0
-        if exact and self.terms["y"] * largest + bias <= self.limit:
+            peak *= largest(self.arrays[1])
+        bias = largest(self.arrays[2]) if len(self.arrays) > 2 else 0.0
+        if exact and self.terms["y"] * peak + bias <= self.limit:
             return None
         magnitude = oracle.forward(request, *map(_absolute, self.arrays)).real
         if exact and _peak(magnitude) <= self.limit:
@@ -208,10 +208,10 @@ class _Magnitudes:
         factors = [] if isinstance(request, Pool) else {"x": ["w"], "w": ["x"]}.get(name, [])
         exact = self.integral["y"] and all(self.integral[factor] for factor in factors)
         if isinstance(request, Pool) and request.kind != "max":
-            exact = exact and _exact_division(request)
-        peak = _largest(cotangent)
+            exact = exact and exact_division(request)
+        peak = largest(cotangent)
         for factor in factors:
-            peak *= _largest(self.arrays[parameters(request).index(factor)])
+            peak *= largest(self.arrays[parameters(request).index(factor)])
         if exact and self.terms[name] * peak <= self.limit:
             return None
         arrays = self.arrays if _selects(request) else tuple(map(_absolute, self.arrays))
@@ -231,7 +231,7 @@ class _Magnitudes:
         return allowed_error(own, self.sums, terms, magnitude)
 
 
-def allowed_error(dtype: DType, sums: DType, terms: int, magnitude: Array) -> Array:
+def allowed_error(dtype: DType, sums: DType, terms: int | Array, magnitude: Array) -> Array:
     """Permitted absolute error of sums of ``terms`` products whose magnitudes add up to that much.
 
     The sums are carried in ``sums`` and rounded to ``dtype`` at the end. 0 where the magnitude is
@@ -250,7 +250,8 @@ def _reference(
     return Reference(name, dtype, cast(values, dtype), values, allowed, sums)
 
 
-def _integral(array: Array) -> bool:
+def integral(array: Array) -> bool:
+    """Whether all values are integers."""
     if array.dtype.kind in "iu":
         return True
     return bool(np.isfinite(array).all() and (array == np.rint(array)).all())
@@ -261,7 +262,8 @@ def _absolute(array: Array) -> Array:
     return np.asarray(np.abs(wide), np.float64)
 
 
-def _largest(array: Array) -> float:
+def largest(array: Array) -> float:
+    """The greatest magnitude; 0 where there are no elements."""
     return float(np.max(_absolute(array), initial=0.0))
 
 
@@ -281,7 +283,7 @@ def powers(request: Request) -> int:
     return 4 + math.ceil(request.norm)
 
 
-def _exact_division(request: Pool) -> bool:
+def exact_division(request: Pool) -> bool:
     """Whether every average divides by the same power of two, so that division is exact."""
     if request.kind == "lp":
         return False

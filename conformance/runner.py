@@ -12,18 +12,19 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Union
+from typing import TypeVar, Union
 
-from conformance import judge, predicates, reference
+from conformance import judge, predicates, reference, units
 from conformance.cases import Case
 from conformance.discovery import Backend, Interpreter, Target
 from conformance.inquiry import Searches
-from conformance.judge import Unit
 from conformance.known import Registry
+from conformance.laws.tolerance import Tolerance, tolerance
 from conformance.predicates import Facts
 from conformance.records import BackendInfo, Record
 from conformance.reference import Expected
 from conformance.supervisor import DEFAULTS, Broken, Interrupted, Job, Limits, Supervisor
+from conformance.units import Unit
 
 CACHE_BYTES = 512 * 2**20
 WORTH_SHARING = 2.0
@@ -32,6 +33,7 @@ PATIENCE = 0.2
 
 Work = tuple[Case, Target]
 Event = Union[BackendInfo, tuple[Record, ...]]
+Answer = TypeVar("Answer", Expected, Tolerance)
 
 
 class References:
@@ -39,19 +41,26 @@ class References:
 
     def __init__(self, limit: int = CACHE_BYTES) -> None:
         self._limit, self._held = limit, 0
-        self._answers: OrderedDict[str, Expected] = OrderedDict()
+        self._answers: OrderedDict[str, Expected | Tolerance] = OrderedDict()
         self._lock = threading.Lock()
 
     def __call__(self, case: Case) -> Expected:
         """The answer to a case."""
+        return self._answer(case.id, lambda: reference.expected(case))
+
+    def tolerance(self, case: Case) -> Tolerance:
+        """How far both sides of a case's law may be apart."""
+        return self._answer(f"{case.id}: {case.fields.law}", lambda: tolerance(case))
+
+    def _answer(self, key: str, compute: Callable[[], Answer]) -> Answer:
         with self._lock:
-            if case.id in self._answers:
-                self._answers.move_to_end(case.id)
-                return self._answers[case.id]
-        answer = reference.expected(case)
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return self._answers[key]  # type: ignore[return-value]
+        answer = compute()
         with self._lock:
-            if case.id not in self._answers:
-                self._answers[case.id] = answer
+            if key not in self._answers:
+                self._answers[key] = answer
                 self._held += answer.nbytes
                 while self._held > self._limit and len(self._answers) > 1:
                     self._held -= self._answers.popitem(last=False)[1].nbytes
@@ -251,7 +260,7 @@ class Runner:
             self._events.put((judge.not_run(case, target, kind.unavailable[target.mode]),))
         registry = self._registries[kind.backend.name]
         facts = self._facts.setdefault(case.id, predicates.facts(case))
-        unit = Unit(case, facts, target, registry, self.references, self.searches)
+        unit = units.unit(case, facts, target, registry, self.references, self.searches)
         begun[id(unit)] = unit
         return unit
 

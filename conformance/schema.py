@@ -19,6 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_wrap_validator_function
 
+from conformance.laws.names import LawName
 from conformance.request import Op, PaddingMode
 
 VERSION = 1
@@ -231,6 +232,9 @@ class Fields(Operator):
     dtype: DTypeName | None = None
     unbatched: bool = Field(False, description="hand over arrays without the batch axis, of one")
     vjp: bool | None = Field(None, description="also check gradients; true for floating dtypes")
+    law: Annotated[LawName, Wanted("a law; 'conformance laws' lists them")] | None = Field(
+        None, description="compare results of one target with each other instead of the oracle's"
+    )
     exact: Literal[True] | None = Field(
         None, description="claim that all sums are exact; refused where they are not"
     )

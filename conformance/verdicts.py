@@ -24,13 +24,16 @@ SMALL = 256
 
 @dataclass(frozen=True)
 class Judge:
-    """A case on a target, and the registry that speaks of it."""
+    """A case on a target, and the registry that speaks of it.
+
+    ``expected`` is the oracle's answer, None where it was not asked.
+    """
 
     case: Case
     facts: Facts
     target: Target
     registry: Registry
-    expected: Expected
+    expected: Expected | None
 
     def record(self, form: Form, check: Check, evidence: Evidence) -> Record:
         """The record of one outcome."""
@@ -123,7 +126,7 @@ class Judge:
 
     def _gives(self, edited: Request, evidence: Evidence) -> bool:
         """Whether the oracle gives for the edited request what was observed."""
-        if evidence.observed is None or evidence.reference is None:
+        if evidence.observed is None or evidence.reference is None or self.expected is None:
             return False
         data, name = self.expected, evidence.reference.name
         if name == "y":

@@ -6,11 +6,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from conformance import discovery, judge, predicates
+from conformance import discovery, judge, predicates, units
 from conformance.cases import Case
 from conformance.discovery import Backend, Interpreter, Target
 from conformance.inquiry import Searches
-from conformance.judge import Unit
 from conformance.predicates import Facts
 from conformance.records import Record
 from conformance.runner import References, run_units
@@ -85,12 +84,13 @@ class Workers:
             version = next(iter(supervisor.info["versions"].values()))
             facts = self.facts.setdefault(case.id, predicates.facts(case))
             registry = self.backends[target.backend].registry.at(version)
-            waiting = deque([Unit(case, facts, target, registry, self.references)])
-            unit = next(run_units(supervisor, lambda: waiting.popleft() if waiting else None))
+            unit = units.unit(case, facts, target, registry, self.references, self.searches)
+            waiting = deque([unit])
+            ended = next(run_units(supervisor, lambda: waiting.popleft() if waiting else None))
         except Broken as error:
             self.broken.setdefault(self.kind(target), str(error))
             return (judge.not_run(case, target, str(error)),)
-        return tuple(unit.records)
+        return tuple(ended.records)
 
     def ask(self, target: Target, message: Message) -> Message | Failure:
         """What a target's worker replies to a message.

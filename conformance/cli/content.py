@@ -1,4 +1,4 @@
-"""What there is: ``conformance list``, ``backends`` and ``schema``."""
+"""What there is: ``conformance list``, ``backends``, ``causes``, ``laws`` and ``schema``."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from conformance.cli.group import (
 )
 from conformance.discovery import Backend
 from conformance.explanation.causes import MEANINGS
+from conformance.laws.catalogue import LAWS
+from conformance.laws.names import WORDS
 
 
 @main.command("list")
@@ -39,7 +41,7 @@ def list_cases(
     kept = {case.id for case, _ in work}
     for case in chosen.cases:
         if case.id in kept:
-            click.echo(f"{case.id}\t{describe.request(case.request)}")
+            click.echo(f"{case.id}\t{describe.asked(case)}")
     targets = {target for _, target in work}
     cases = describe.plural(len(kept), "case")
     click.echo(f"{cases} on {describe.plural(len(targets), 'target')}", err=True)
@@ -90,6 +92,15 @@ def causes() -> None:
     """List the causes that explanations name and that known.yaml may expect."""
     for name, meaning in MEANINGS.items():
         click.echo(f"{name}\t{meaning}")
+
+
+@main.command()
+def laws() -> None:
+    """List the laws that cases may ask for: what equals what, and for which operators."""
+    for name, words in WORDS.items():
+        ops = LAWS[name].ops
+        equation = words.equation(ops[0] if len(ops) == 1 else None)
+        click.echo(f"{name}\t{equation}\t{', '.join(ops)}")
 
 
 @main.command("schema")

@@ -54,7 +54,8 @@ def reproduce(
 ) -> None:
     """Write a script that shows what a framework makes of a case, and run it.
 
-    CASE is an id, the end of one, or FILE::ID. The script needs NumPy and the framework only; it
+    CASE is an id, the end of one, or FILE::ID; of a law it is the question that goes wrong by
+    itself. The script needs NumPy and the framework only; it
     ends with an AssertionError, the framework's own exception or its crash, or where the case
     passes with a line that says so.
     """
@@ -88,8 +89,12 @@ def reproduce(
 def _reproduction(
     workers: Workers, case: Case, targets: list[Target], wish: Wish, minimal: bool
 ) -> Reproduction:
-    target, record = repro.find(workers, case, targets, wish)
-    command = ["repro", selection.argument(case), "--target", str(target)]
+    argument = selection.argument(case)
+    if case.fields.law is None:
+        target, record = repro.find(workers, case, targets, wish)
+    else:
+        case, target, record = repro.find_in_law(workers, case, targets, wish)
+    command = ["repro", argument, "--target", str(target)]
     command += ["--form", record.form, "--check", record.check]
     if not minimal or record.raw == "pass":
         return repro.reproduce(workers, case, target, record, command)

@@ -69,7 +69,7 @@ def show_case(
     with Speakers(asked) as speakers:
         view = show.side_by_side(chosen, speakers, targets, interpreters)
     if verify:
-        view = _verified(view, chosen, found, interpreters)
+        view = _verified(view, chosen.plain, found, interpreters)
     _write(view, form, out)
     if any(entry.right is False for entry in view.entries):
         sys.exit(UNEXPECTED)

@@ -11,6 +11,7 @@ from conformance.adapter import Form
 from conformance.cases import Case
 from conformance.discovery import Target, UsageError
 from conformance.known import Check
+from conformance.laws import parts
 from conformance.records import Record
 from conformance.workers import Workers
 
@@ -50,6 +51,39 @@ def find(
     if passed is None:
         raise UsageError(describe.listing(reasons, 2))
     return passed
+
+
+def find_in_law(
+    workers: Workers, case: Case, targets: Sequence[Target], wish: Wish
+) -> tuple[Case, Target, Record]:
+    """The question of a case's law that goes wrong by itself, as a case: its target and outcome.
+
+    A wrong array comes before a refusal, which a law may do without.
+
+    Raises:
+        UsageError: there is none, or nothing ran.
+    """
+    found: list[tuple[Case, Target, Record]] = []
+    reason: UsageError | None = None
+    for question in parts.questions(case):
+        try:
+            target, record = find(workers, question, targets, wish)
+        except UsageError as error:
+            reason = error
+            continue
+        if record.raw.startswith("wrong-"):
+            return question, target, record
+        found.append((question, target, record))
+    wrong = [each for each in found if each[2].raw != "pass"]
+    if wrong:
+        return wrong[0]
+    if not found and reason is not None:
+        raise reason
+    law = case.fields.law
+    raise UsageError(
+        f"each question of the law {law!r} passes by itself on {found[0][1]}, and a script is "
+        f"about one; 'conformance run' with -k {case.fields.id} repeats the law"
+    )
 
 
 def choose(records: Sequence[Record], wish: Wish) -> Record | None:

@@ -157,7 +157,7 @@ def side_by_side(
         _printable(case.fields.source or ""),
         _printable(case.fields.note or ""),
         case.request,
-        arithmetic.rules(case.request),
+        (*describe.laws(case), *arithmetic.rules(case.request)),
         arithmetic.axes(case.request),
         tuple(entries),
     )
