@@ -194,7 +194,7 @@ def test_one_id_in_two_files(tmp_path: Path) -> None:
     [
         (("list", "--backend", "nympy"), "no backend 'nympy'; there are flax, jax,"),
         (("list", *NUMPY, "--api", "numpy"), "no API 'numpy'; there are numpy.loops"),
-        (("list", *NUMPY, "--mode", "jit"), "no mode 'jit'; there are eager"),
+        (("list", *NUMPY, "--mode", "jit"), "no mode 'jit'; there are all, eager"),
         (("list", *NUMPY, "-k", "(conv and"), "-k '(conv and': not understood at column"),
         (("list", *NUMPY, "-k", "conv or"), "-k 'conv or': not understood at column"),
         (("list", *NUMPY, "-k", "a; b"), "-k 'a; b': not understood at column 2"),
