@@ -1,4 +1,4 @@
-"""ONNX Runtime: models made with ``onnx.helper``, run on the CPU. It infers; it has no gradients."""
+"""ONNX Runtime on the CPU, and its modes. It only infers: there are no gradients."""
 
 from __future__ import annotations
 

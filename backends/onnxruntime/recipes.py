@@ -15,7 +15,7 @@ from conformance.adapter import Program, parameters
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair
 from conformance.request import Conv, ConvTranspose, PaddingMode, Pool, Request
-from conformance.source import fitted_pads, literal, on_padded, window_index
+from conformance.source import fitted_pads, literal, on_padded, positive, window_index
 
 from .graph import Node, Nodes, program
 
@@ -35,7 +35,7 @@ POSITIONS, WINDOW = "pqr", "ijk"
 def conv(r: Conv) -> Program | None:
     """Padding first; where no kernel convolves, a contraction of windows."""
     nodes, mode = Nodes(), MODES[r.padding.mode]
-    if r.dtype not in KERNELS:
+    if r.dtype not in KERNELS or 0 in (r.channels, *r.output_shape[2:]):
         weights = _widened(nodes, r)
         nodes.pad(r.padding.pairs, mode=mode)
         slid = Pool(r.input_shape, r.padding, r.stride, r.dilation, r.dtype, r.window)
@@ -62,8 +62,8 @@ def conv_transpose(r: ConvTranspose) -> Program | None:
     if not any(map(any, margins)):
         return None
     apart = r.bias and max(map(max, margins)) > 0
-    weights = parameters(r)[1:]
-    nodes.then("ConvTranspose", "all", *weights[: 1 if apart else 2], **attributes(r))
+    taken = parameters(r)[1 : 2 if apart else 3]
+    nodes.then("ConvTranspose", "all", *taken, **attributes(r))
     nodes.pad(margins)
     if apart:
         _add_bias(nodes, r, "b")
@@ -72,7 +72,7 @@ def conv_transpose(r: ConvTranspose) -> Program | None:
 
 def max_pool(r: Pool) -> Program:
     """The maxima of shifted inputs: NaN wins, and nothing else does in the padding."""
-    nodes, own = by_hand(r)
+    nodes, own = _cropped(*by_hand(r))
     floating = DTYPES[r.dtype].floating
     wide = r.dtype if floating or r.dtype == "int64" else "int32"
     nodes.cast("wide", r.dtype, wide)
@@ -91,7 +91,7 @@ def max_pool(r: Pool) -> Program:
 
 def avg_pool(r: Pool) -> Program:
     """Sums of windows by the number of elements that count."""
-    nodes, own = by_hand(r)
+    nodes, own = _cropped(*by_hand(r))
     pads, counted = fitted_pads(own), _counted(own)
     nodes.pad(pads)
     factors = []
@@ -122,6 +122,15 @@ def by_hand(r: Pool) -> tuple[Nodes, Pool]:
     return nodes, on_padded(r, r.padding.pairs)
 
 
+def _cropped(nodes: Nodes, r: Pool) -> tuple[Nodes, Pool]:
+    """The pooling that is left once what ceil mode must not reach again is cut off."""
+    if not (r.ceil_mode and r.padding.negative):
+        return nodes, r
+    crop = tuple((min(low, 0), min(high, 0)) for low, high in r.padding.pairs)
+    nodes.pad(crop, name="cropped")
+    return nodes, on_padded(r, crop, positive(r.padding.pairs))
+
+
 def attributes(r: Request) -> dict[str, Any]:
     """What an operator's node says beside its padding; ONNX's default stride is 1 everywhere."""
     groups = 1 if isinstance(r, Pool) else r.groups
@@ -140,7 +149,7 @@ def unless(values: tuple[int, ...], default: int) -> list[int] | None:
 
 def _widened(nodes: Nodes, r: Conv | ConvTranspose) -> list[str]:
     """Cast everything to what can be contracted; the names of the weights."""
-    wide = "float64" if DTYPES[r.dtype].floating else "int64"
+    wide = _wide(r)
     weights = [*parameters(r)[1:]]
     if wide != r.dtype:
         for at, name in enumerate(weights):
@@ -171,17 +180,18 @@ def _spread(r: ConvTranspose) -> Iterator[str]:
 
 def _contracted(nodes: Nodes, r: Conv | ConvTranspose, weights: Sequence[str]) -> Program:
     """Gather the windows, whose indices the lines make, and contract them with the kernel."""
-    wide = "float64" if DTYPES[r.dtype].floating else "int64"
     for axis, name in enumerate(AXES[-r.rank :]):
         index = nodes.constant(f"{name}s", f"{name}s")
         nodes.then("Gather", f"{name}_windows", index, axis=2 + 2 * axis)
-    positions, window, group = POSITIONS[: r.rank], WINDOW[: r.rank], ""
+    positions, window, group, zero = POSITIONS[: r.rank], WINDOW[: r.rank], "", None
     kernel, *bias = weights
     if r.groups > 1:
         group, (batch, *counts) = "g", (r.input_shape[0], *r.output_shape[2:])
         sizes = [size for pair in zip(counts, r.window) for size in pair]
         split = [batch, r.groups, r.channels // r.groups, *sizes]
-        nodes.then("Reshape", "groups", nodes.constant("split", f"np.array({split})"))
+        zero = 1 if 0 in split else None
+        split_to = nodes.constant("split", f"np.array({split})")
+        nodes.then("Reshape", "groups", split_to, allowzero=zero)
         own, other = r.kernel_shape[:2]
         parts = [r.groups, own // r.groups, other, *r.window]
         nodes.aside("Reshape", kernel, "w_groups", nodes.constant("parts", f"np.array({parts})"))
@@ -192,11 +202,17 @@ def _contracted(nodes: Nodes, r: Conv | ConvTranspose, weights: Sequence[str]) -
     inputs = literal([nodes.last, kernel])
     nodes.add(Node("Einsum", inputs, '["sums"]', {"equation": f'"{terms}"'}), "sums")
     if r.groups > 1:
-        nodes.then("Reshape", "joined", nodes.constant("shape", f"np.array({[*r.output_shape]})"))
+        shape = nodes.constant("shape", f"np.array({[*r.output_shape]})")
+        nodes.then("Reshape", "joined", shape, allowzero=zero)
     if bias:
         _add_bias(nodes, r, bias[0])
-    nodes.cast("y", wide, r.dtype)
+    nodes.cast("y", _wide(r), r.dtype)
     return program(r, nodes)
+
+
+def _wide(r: Request) -> str:
+    """The element type in which Einsum contracts: integers wrap when they are cast back."""
+    return r.dtype if DTYPES[r.dtype].floating else "int64"
 
 
 def _add_bias(nodes: Nodes, r: Conv | ConvTranspose, bias: str) -> None:
