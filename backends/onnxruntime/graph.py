@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from conformance.adapter import Program, parameters
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair
-from conformance.request import Request
+from conformance.request import Pool, Request
 from conformance.source import call, literal, source
 
 OPSET, IR_VERSION = 22, 10
@@ -26,6 +27,7 @@ ELEMENTS: Mapping[str, str] = {
     "float64": "TensorProto.DOUBLE",
     "float32": "TensorProto.FLOAT",
 }
+AXES = ("plane", "row", "column")
 HELPERS = ("make_graph", "make_model", "make_node", "make_opsetid", "make_tensor_value_info")
 IMPORTS = {
     "np": "import numpy as np",
@@ -114,12 +116,33 @@ class Nodes:
         self.then("Pad", name, *others, mode=mode or None)
 
 
+def attributes(r: Request) -> dict[str, Any]:
+    """What an operator's node says beside its padding; ONNX's default stride is 1 everywhere."""
+    if isinstance(r, Pool) and r.output_size is not None:
+        return {}
+    groups = 1 if isinstance(r, Pool) else r.groups
+    return {
+        "kernel_shape": [*r.window] if isinstance(r, Pool) else None,
+        "strides": unless(r.stride, 1),
+        "dilations": unless(r.dilation, 1),
+        "group": groups if groups > 1 else None,
+    }
+
+
+def unless(values: tuple[int, ...], default: int) -> list[int] | None:
+    """An attribute, or None where it equals ONNX's default."""
+    return None if all(value == default for value in values) else [*values]
+
+
 def program(r: Request, nodes: Nodes) -> Program:
     """The program that runs the nodes, which take x, and the weights w and b."""
     if not nodes.listed:
         nodes.then("Identity", "y")
     *first, last = nodes.listed
-    texts = [*(node.text(node.outputs) for node in first), last.text('["y"]')]
+    texts = [
+        *(node.text(node.outputs) for node in first),
+        last.text(_renamed(last.outputs, nodes.last)),
+    ]
     setup = [*nodes.lines]
     if len(texts) == 1:
         setup.append(f"node = {texts[0]}")
@@ -137,7 +160,7 @@ def program(r: Request, nodes: Nodes) -> Program:
         "[node]" if len(texts) == 1 else "nodes",
         literal(r.op),
         f'[make_tensor_value_info("x", {ELEMENTS[r.dtype]}, x.shape)]',
-        f'[make_tensor_value_info("y", {ELEMENTS[r.dtype]}, None)]',
+        f'[make_tensor_value_info("y", {ELEMENTS[r.result_dtype]}, None)]',
         *weights,
     ]
     opset = f'[make_opsetid("", {OPSET})]'
@@ -151,3 +174,8 @@ def program(r: Request, nodes: Nodes) -> Program:
     ]
     setup.append("options = SessionOptions()")
     return source(r, IMPORTS, "\n".join(body), setup="\n".join(setup))
+
+
+def _renamed(outputs: str, name: str) -> str:
+    """The last node's outputs, of which one is the model's."""
+    return outputs.replace(f'"{name}"', '"y"')

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from conformance.adapter import Api, Lowering, Program, Unsupported, parameters
+from conformance.adapter import (
+    Api,
+    Cast,
+    Lowering,
+    Program,
+    Unsupported,
+    batched,
+    parameters,
+)
 from conformance.request import Conv, ConvTranspose, Pool, Request
+from conformance.source import literal
 
-from . import recipes
-from .graph import Nodes, program
-from .recipes import attributes, by_hand, unless
+from . import pooling, recipes
+from .graph import Node, Nodes, attributes, program, unless
 
 OPERATORS = {
     "conv": "Conv",
     "conv_transpose": "ConvTranspose",
     "max_pool": "MaxPool",
+    "max_pool_indices": "MaxPool",
     "avg_pool": "AveragePool",
+    "lp_pool": "LpPool",
+    "global_max_pool": "GlobalMaxPool",
+    "global_avg_pool": "GlobalAveragePool",
 }
 WORDS = {"same": "SAME_UPPER", "same_lower": "SAME_LOWER", "valid": "VALID"}
 FLOATS = ("float64", "float32", "float16")
@@ -29,27 +42,58 @@ class OnnxRuntime(Api):
     """``onnx.helper`` makes the model, an ``InferenceSession`` runs it."""
 
     name = "onnxruntime"
+    cast = Cast("{x}.astype(np.{dtype})", "import numpy as np")
 
     def conv(self, r: Conv) -> Lowering:
         return Lowering(self._native(Nodes(), r, {}), recipes.conv(r))
 
     def conv_transpose(self, r: ConvTranspose) -> Lowering:
-        # What a word fixes already, ONNX takes for something to be added.
-        given = r.padding.word not in ("same", "same_lower")
-        extra = unless(r.output_padding, 0) if given else None
-        native = self._native(Nodes(), r, {"output_padding": extra})
-        return Lowering(native, recipes.conv_transpose(r))
+        options: Options = {}
+        if r.sized:
+            options["output_shape"] = [*r.output_shape[2:]]
+        elif r.padding.word not in ("same", "same_lower"):
+            # What a word fixes already, ONNX would take for something to be added.
+            options["output_padding"] = unless(r.output_padding, 0)
+        return Lowering(self._native(Nodes(), r, options), recipes.conv_transpose(r))
 
     def max_pool(self, r: Pool) -> Lowering:
-        ceil = {"ceil_mode": 1 if r.ceil_mode else None}
-        return Lowering(self._native(*by_hand(r), ceil), recipes.max_pool(r))
+        return Lowering(self._pool(r), pooling.max_pool(r))
 
     def avg_pool(self, r: Pool) -> Lowering:
-        options = {
-            "ceil_mode": 1 if r.ceil_mode else None,
-            "count_include_pad": 1 if r.count_include_pad else None,
-        }
-        return Lowering(self._native(*by_hand(r), options), recipes.avg_pool(r))
+        count = {"count_include_pad": 1 if r.count_include_pad else None}
+        native = self._pool(r, count)
+        if r.divisor is not None:
+            native = Unsupported("ONNX's AveragePool has no divisor of its own")
+        return Lowering(native, pooling.avg_pool(r))
+
+    def lp_pool(self, r: Pool) -> Lowering:
+        native: Program | Unsupported = Unsupported("ONNX's LpPool takes a whole number as p")
+        if r.norm == int(r.norm):
+            native = self._pool(r, {"p": int(r.norm) if r.norm != 2 else None})
+        return Lowering(native, pooling.lp_pool(r))
+
+    def max_pool_indices(self, r: Pool) -> Lowering:
+        native = self._pool(r)
+        if r.input_shape[:2] != (1, 1):
+            native = Unsupported("ONNX's MaxPool counts all elements of its input, not a channel's")
+        return Lowering(native, pooling.max_pool_indices(r))
+
+    def adaptive_pool(self, r: Pool) -> Lowering:
+        recipe = pooling.max_pool(r) if r.kind == "max" else pooling.avg_pool(r)
+        if r.op not in OPERATORS:
+            return Lowering(Unsupported("ONNX has no adaptive pooling"), recipe)
+        return Lowering(self._native(Nodes(), r, {}), recipe)
+
+    def unbatched(self, r: Request) -> Lowering:
+        whole = self.lower(replace(r, unbatched=False))
+        # The recipe for a batch where there is one, as ONNX Runtime may not run the one node.
+        program = whole.emulated or whole.native
+        recipe = batched(program, r) if isinstance(program, Program) else None
+        return Lowering(Unsupported("ONNX's operators take arrays with a batch axis"), recipe)
+
+    def _pool(self, r: Pool, more: Options | None = None) -> Program | Unsupported:
+        nodes, own = pooling.by_hand(r)
+        return self._native(nodes, own, {"ceil_mode": 1 if r.ceil_mode else None, **(more or {})})
 
     def _native(self, nodes: Nodes, r: Request, options: Options) -> Program | Unsupported:
         """The operator's node, after those that pad by hand."""
@@ -61,8 +105,11 @@ class OnnxRuntime(Api):
             return Unsupported(f"ONNX's {name} takes {listed}, not {r.dtype}")
         if r.padding.mode != "zeros":
             return Unsupported(f"ONNX's {name} pads with zeros only")
-        padding = _padding(r)
-        nodes.then(name, "y", *parameters(r)[1:], **{**attributes(r), **padding, **options})
+        given = {**attributes(r), **_padding(r), **options}
+        texts = {key: literal(value) for key, value in given.items() if value is not None}
+        outputs = ["maxima", "y"] if isinstance(r, Pool) and r.indices else ["y"]
+        inputs = literal([nodes.last, *parameters(r)[1:]])
+        nodes.add(Node(name, inputs, literal(outputs), texts), "y")
         return program(r, nodes)
 
 
