@@ -10,9 +10,11 @@ from typing import Any
 from conformance.adapter import EAGER, Adapter, Driver, Info, Mode, Program
 from conformance.dtypes import DTYPES, Array
 
+from .graph import IMPORTED, OPTIONS
 from .lowering import OnnxRuntime
 
 UNOPTIMIZED = Mode("unoptimized")
+DISABLED = "options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL"
 
 
 class Runtime(Adapter):
@@ -24,7 +26,8 @@ class Runtime(Adapter):
     apis = (OnnxRuntime(),)
     modes = (EAGER, UNOPTIMIZED)
     gradients = False
-    dtypes = frozenset(DTYPES) - {"bfloat16"}  # sessions take NumPy's arrays
+    # Sessions take NumPy's arrays, and no complex ones.
+    dtypes = frozenset(DTYPES) - {"bfloat16", "complex64", "complex128"}
     seconds_per_case = 0.002
 
     def load(self) -> Info:
@@ -44,6 +47,12 @@ class Runtime(Adapter):
         }
         return Info(versions, build, "cpu", str(_threads() or "one per core"))
 
+    def program(self, program: Program, mode: str) -> Program:
+        if mode != UNOPTIMIZED.name:
+            return program
+        text = program.source.replace(IMPORTED, f"{IMPORTED}, GraphOptimizationLevel")
+        return Program(text.replace(OPTIONS, f"{OPTIONS}\n{DISABLED}"))
+
     def tensor(self, array: Array, dtype: str) -> Array:
         return array.astype(dtype, order="C")
 
@@ -57,27 +66,13 @@ class Runtime(Adapter):
         cotangent: Array | None,
         mode: str,
     ) -> Iterator[Any]:
-        from onnxruntime import GraphOptimizationLevel
-
-        options = program["options"]
-        options.intra_op_num_threads = _threads()
-        if mode == UNOPTIMIZED.name:
-            options.graph_optimization_level = GraphOptimizationLevel.ORT_DISABLE_ALL
+        program["options"].intra_op_num_threads = _threads()
         yield program["forward"](*inputs)
 
     def driver(
         self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
     ) -> Driver:
-        level = "onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL"
-        plain = mode == UNOPTIMIZED.name
-        return Driver(
-            ("import onnxruntime",) if plain else (),
-            "{}",
-            (f"y = forward({', '.join(names)})",),
-            "{}",
-            f"np.{dtype}",
-            helpers=(f"options.graph_optimization_level = {level}",) if plain else (),
-        )
+        return Driver((), "{}", (f"y = forward({', '.join(names)})",), "{}", f"np.{dtype}")
 
 
 def _threads() -> int:

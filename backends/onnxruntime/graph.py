@@ -28,13 +28,15 @@ ELEMENTS: Mapping[str, str] = {
     "float32": "TensorProto.FLOAT",
 }
 AXES = ("plane", "row", "column")
+IMPORTED = "from onnxruntime import InferenceSession, SessionOptions"
+OPTIONS = "options = SessionOptions()"
 HELPERS = ("make_graph", "make_model", "make_node", "make_opsetid", "make_tensor_value_info")
 IMPORTS = {
     "np": "import numpy as np",
     "TensorProto": "from onnx import TensorProto",
     "make_graph": f"from onnx.helper import {', '.join(HELPERS)}",
     "from_array": "from onnx.numpy_helper import from_array",
-    "InferenceSession": "from onnxruntime import InferenceSession, SessionOptions",
+    "InferenceSession": IMPORTED,
 }
 
 
@@ -172,7 +174,7 @@ def program(r: Request, nodes: Nodes) -> Program:
         ")",
         'return session.run(None, {"x": x})[0]',
     ]
-    setup.append("options = SessionOptions()")
+    setup.append(OPTIONS)
     return source(r, IMPORTS, "\n".join(body), setup="\n".join(setup))
 
 

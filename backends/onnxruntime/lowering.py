@@ -85,11 +85,14 @@ class OnnxRuntime(Api):
         return Lowering(self._native(Nodes(), r, {}), recipe)
 
     def unbatched(self, r: Request) -> Lowering:
-        whole = self.lower(replace(r, unbatched=False))
-        # The recipe for a batch where there is one, as ONNX Runtime may not run the one node.
-        program = whole.emulated or whole.native
-        recipe = batched(program, r) if isinstance(program, Program) else None
+        whole = _runs(self.lower(replace(r, unbatched=False)))
+        recipe = None if whole is None else batched(whole, r)
         return Lowering(Unsupported("ONNX's operators take arrays with a batch axis"), recipe)
+
+    def mixed(self, r: Conv | ConvTranspose) -> Lowering:
+        native = self.lower(replace(r, kernel_dtype=None)).native
+        same = _runs(self.lower(replace(r, dtype=r.result_dtype, kernel_dtype=None)))
+        return Lowering(native, None if same is None else self.cast.promoting(same, r))
 
     def _pool(self, r: Pool, more: Options | None = None) -> Program | Unsupported:
         nodes, own = pooling.by_hand(r)
@@ -118,3 +121,9 @@ def _padding(r: Request) -> Options:
         return {"auto_pad": WORDS[r.padding.word]}
     lows, highs = zip(*r.padding.pairs)
     return {"pads": None if r.padding.none else [*lows, *highs]}
+
+
+def _runs(lowering: Lowering) -> Program | None:
+    """What ONNX Runtime runs for sure: the recipe where there is one, else the one node."""
+    program = lowering.emulated or lowering.native
+    return program if isinstance(program, Program) else None
