@@ -1,0 +1,1 @@
+"""Turns the tests of other projects into case files."""
