@@ -258,6 +258,10 @@ class Adapter(ABC):
     it has. ``environment`` is set in every worker of the backend. ``seconds_per_case`` is a rough
     guess of what a small case costs; the runner starts with what takes longest. ``dtypes`` are
     those that the framework has arrays of.
+
+    ``gradients`` is False for a backend that only infers: its outputs are checked, no VJP is asked
+    for (`run` gets no cotangent, `driver` no ``vjp``) and no outcome is recorded for one, because
+    what nobody offers is neither right nor wrong; the summary says so once.
     """
 
     name: str
@@ -268,6 +272,7 @@ class Adapter(ABC):
     environment: Mapping[str, str] = {}
     seconds_per_case: float = 0.005
     dtypes: frozenset[str] = frozenset(DTYPES)
+    gradients: bool = True
 
     @abstractmethod
     def load(self) -> Info:

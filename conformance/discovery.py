@@ -69,6 +69,7 @@ class Backend:
     environment: Mapping[str, str]
     seconds_per_case: float
     registry: Registry
+    gradients: bool = True
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -205,6 +206,7 @@ def _described(name: str, folder: Path, worker: Worker) -> Backend:
         header["environment"],
         header["seconds_per_case"],
         known.load(folder / "known.yaml", name),
+        header["gradients"],
     )
 
 

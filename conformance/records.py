@@ -93,7 +93,8 @@ class Record:
 class BackendInfo:
     """A backend as it ran.
 
-    ``info`` is the adapter's own word, by mode; ``problem`` says why it did not run.
+    ``info`` is the adapter's own word, by mode; ``problem`` says why it did not run; ``gradients``
+    is False where it has none to check.
     """
 
     name: str
@@ -103,6 +104,7 @@ class BackendInfo:
     origin: str
     problem: str = ""
     info: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    gradients: bool = True
 
     @classmethod
     def found(cls, interpreter: Interpreter) -> BackendInfo:

@@ -244,8 +244,9 @@ class Runner:
                 if told is not None:
                     modes[mode] = {key: told[key] for key in ("build", "device", "threads")}
             self._infos[name] = BackendInfo(
-                name, version, info["versions"], info["python"], interpreter.origin, "", modes
-            )
+                name, version, info["versions"], info["python"], interpreter.origin, "", modes,
+                kind.backend.gradients,
+            )  # fmt: skip
             self._events.put(self._infos[name])
             kind.unavailable = info["unavailable"]
 

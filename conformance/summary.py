@@ -131,6 +131,9 @@ def show(
     console.print()
     console.print(table(records))
     _missing(console, records, backends)
+    for backend in backends:
+        if not backend.gradients:
+            console.print(f"{escape(backend.name)} has no gradients: only its outputs are checked")
     total = len(unexpected) + len(stale)
     console.print()
     if not total:

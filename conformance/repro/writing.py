@@ -51,7 +51,8 @@ def reproduce(
     """
     writer = _Writer(workers, case, target, record, command, original)
     # The suite computes output and gradients together, on one thread; some outcomes need that.
-    together = [True] if case.cotangent is not None else []
+    both = case.cotangent is not None and workers.backends[target.backend].gradients
+    together = [True] if both else []
     if record.check == "forward":
         together = [False, *together]
     attempts = (writer.reproduction(vjp, limits) for limits in ({}, limited(1)) for vjp in together)

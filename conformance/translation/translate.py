@@ -237,7 +237,7 @@ class _Verifier:
         elif not there:
             text = f"not verified {where}: the native form is right, too"
         elif wrong is None:
-            text, right = f"verified {where}: {_how_exact(self.workers.references(worded))}", True
+            text, right = f"verified {where}: {self._how_exact(worded, entry)}", True
         elif wrong.raw == "unsupported":
             text = f"not verified {where}: {wrong.note}"
         else:
@@ -247,10 +247,10 @@ class _Verifier:
         instead = bool(recipes) and set(recipes) == {"pass"}
         return replace(entry, verified=text, right=right), instead
 
-
-def _how_exact(expected: Expected) -> str:
-    """How right what was compared is."""
-    references = (expected.output, *(expected.gradients or ()))
-    what = "output and gradients" if expected.gradients else "output"
-    exact = all(reference.allowed is None for reference in references)
-    return f"{what} {'exact' if exact else 'right within rounding errors'}"
+    def _how_exact(self, case: Case, entry: Entry) -> str:
+        """How right what was compared is."""
+        expected = self.workers.references(case)
+        gradients = expected.gradients if self.backends[entry.backend].gradients else None
+        what = "output and gradients" if gradients else "output"
+        exact = all(each.allowed is None for each in (expected.output, *(gradients or ())))
+        return f"{what} {'exact' if exact else 'right within rounding errors'}"

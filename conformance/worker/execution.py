@@ -51,7 +51,8 @@ def _driver(
     adapter: Adapter, program: Program, request: Request, header: Mapping[str, Any]
 ) -> Driver | None:
     """The driver of the output's dtype, with what makes tensors of other dtypes."""
-    names, mode, vjp = parameters(request), header["mode"], header["vjp"]
+    names, mode = parameters(request), header["mode"]
+    vjp = header["vjp"] and adapter.gradients
     driver = adapter.driver(program, names, request.result_dtype, mode, vjp)
     others = {}
     for name in names:
@@ -68,9 +69,11 @@ def execute(adapter: Adapter, message: Message, begin: Begin = _quiet) -> Messag
     ``begin`` is told of each form and stage before it runs.
 
     The arrays are the request's inputs in canonical order and, where the VJP is wanted, the
-    cotangent last. The reply holds one entry per form; its numbers index the reply's arrays.
+    cotangent last. The reply holds one entry per form; its numbers index the reply's arrays. From
+    an adapter without gradients it has none, whatever is wanted.
     """
     header = message.header
+    vjp = header["vjp"] and adapter.gradients
     replies: list[dict[str, Any]] = []
     arrays: list[Array] = []
     api = _api(adapter, header)
@@ -82,7 +85,7 @@ def execute(adapter: Adapter, message: Message, begin: Begin = _quiet) -> Messag
         if isinstance(program, Unsupported):
             replies.append({"form": form, "unsupported": program.reason})
             continue
-        run = _Run(adapter, api, request, program, header["mode"], message.arrays, header["vjp"])
+        run = _Run(adapter, api, request, program, header["mode"], message.arrays, vjp)
         stages = run.reply(arrays, lambda stage, form=form: begin(form, stage))  # type: ignore[misc]
         replies.append({"form": form, "source": program.source, **stages})
         complete = complete or (form == "native" and run.complete)

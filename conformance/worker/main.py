@@ -114,6 +114,7 @@ def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
         "distributions": list(adapter.distributions),
         "environment": dict(adapter.environment),
         "seconds_per_case": adapter.seconds_per_case,
+        "gradients": adapter.gradients,
         "modes": [
             {**asdict(mode), "environment": dict(mode.environment)} for mode in adapter.modes
         ],
