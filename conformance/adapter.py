@@ -135,7 +135,7 @@ class Api(ABC):
         if not isinstance(request, Pool) and request.mixed:
             return self.mixed(request)
         if isinstance(request, Conv):
-            return self.conv(request)
+            return self.flipped_conv(request) if request.flipped else self.conv(request)
         if isinstance(request, ConvTranspose):
             return self.conv_transpose(request)
         if request.output_size is not None:
@@ -146,6 +146,10 @@ class Api(ABC):
     def conv(self, r: Conv) -> Lowering:
         """Lower a convolution."""
         return self._missing("convolution")
+
+    def flipped_conv(self, r: Conv) -> Lowering:
+        """Lower a convolution that flips the kernel, where users write one by mistake."""
+        return self._missing("convolution with a flipped kernel")
 
     def conv_transpose(self, r: ConvTranspose) -> Lowering:
         """Lower a transposed convolution."""

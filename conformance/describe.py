@@ -109,6 +109,8 @@ def request(r: Request) -> str:
             said.append(f"groups {r.groups}")
         if r.bias:
             said.append("bias")
+    if isinstance(r, Conv) and r.flipped:
+        said.append("kernel flipped")
     if isinstance(r, ConvTranspose) and r.sized:
         said.append(f"output size {words.per_axis(r.output_shape[2:])}")
     elif isinstance(r, ConvTranspose) and any(r.output_padding):

@@ -13,7 +13,7 @@ COMMON = {"padding", "padding_mode", "stride", "dilation"}
 KERNEL = COMMON | {"kernel", "bias", "groups"}
 WINDOW = COMMON | {"window", "ceil_mode"}
 OWN: dict[str, set[str]] = {
-    "conv": KERNEL,
+    "conv": KERNEL | {"flipped"},
     "conv_transpose": KERNEL | {"output_padding", "output_size"},
     "max_pool": WINDOW | {"padding_value"},
     "avg_pool": WINDOW | {"padding_value", "count_include_pad", "divisor"},

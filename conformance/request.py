@@ -132,11 +132,16 @@ class _Kerneled(_Windowed):
 
 @dataclass(frozen=True)
 class Conv(_Kerneled):
-    """Cross-correlation with a kernel of shape ``(O, C / groups, *window)``."""
+    """Cross-correlation with a kernel of shape ``(O, C / groups, *window)``.
+
+    ``flipped`` is what mathematics calls convolution: the kernel is read from its end, along every
+    spatial axis. No case asks for it; a spelling may be it.
+    """
 
     kernel_shape: tuple[int, ...]
     groups: int = 1
     bias: bool = False
+    flipped: bool = False
     op: Op = "conv"
 
     @property

@@ -84,7 +84,8 @@ def _convolution(
     padding = make_padding(options, input_shape[2:], kernel_shape[2:], stride, dilation)
     return Conv(
         input_shape, padding, stride, dilation, dtype, kernel_shape, groups, bool(fields.bias),
-        unbatched=fields.unbatched, kernel_dtype=kernel_dtype,
+        flipped=bool(options.get("flipped")), unbatched=fields.unbatched,
+        kernel_dtype=kernel_dtype,
     )  # fmt: skip
 
 

@@ -207,6 +207,9 @@ class Options(Operator):
     """The options that an edit of a request may change: a spelling, or an explanation."""
 
     padding_value: Number | None = None
+    flipped: bool | None = Field(
+        None, description="the kernel flipped, which is what mathematics calls convolution"
+    )
 
 
 class Expect(Model):

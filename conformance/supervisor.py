@@ -126,9 +126,13 @@ class Worker:
             self._usage = psutil.Process(self.process.pid)
 
     def send(self, message: Message) -> None:
-        """Queue a message; it is written while replies are awaited."""
+        """Queue a message; it is written while replies are awaited.
+
+        A worker that has ended, or sent nonsense, is told by `receive`.
+        """
         self._outgoing.extend(memoryview(part).cast("B") for part in protocol.encode(message))
-        self._pump(0)
+        with contextlib.suppress(EOFError, ProtocolError):
+            self._pump(0)
 
     def receive(self, timeout: float) -> Message | None:
         """The next message, or None where none came within ``timeout`` seconds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import cases, content, document, predicates, reference, schema
+from conformance import cases, content, describe, document, predicates, reference, request, schema
 from conformance.cases import Case
 from conformance.data import TensorData
 from conformance.dtypes import DTYPES
@@ -177,6 +178,15 @@ def test_a_spelling_is_a_request_of_its_own(load: Any) -> None:
     assert spelled.input_shape == case.request.input_shape
 
 
+def test_a_spelling_may_flip_the_kernel(load: Any) -> None:
+    (case,) = load(HEAD + "  - {id: a, spelling: {scipy.signal: {flipped: true}}}")
+    spelled = case.spellings["scipy.signal"]
+    assert not conv(case).flipped
+    assert spelled == dataclasses.replace(conv(case), flipped=True)
+    assert describe.request(spelled).partition(" → ")[0].endswith("kernel flipped")
+    assert request.from_json(request.to_json(spelled)) == spelled
+
+
 @pytest.mark.parametrize("word", ["same", "same_lower", "valid"])
 def test_words_become_numbers(load: Any, word: str) -> None:
     (case,) = load(HEAD + f"  - {{id: a, padding: {word}}}")
@@ -217,7 +227,8 @@ def test_registries_fit_the_json_schema() -> None:
 MISFITS = [
     "unknown-case-key", "unknown-top-level-key", "unknown-tensor-key", "unknown-expect-key",
     "unknown-spelling-key", "padding-word", "padding-triples", "stride-zero", "stride-as-text",
-    "window-negative", "missing-id", "no-cases", "empty-cases", "unknown-op",
+    "flipped-outside-of-a-spelling", "window-negative", "missing-id", "no-cases", "empty-cases",
+    "unknown-op",
     "bias-as-number", "exact-false", "matrix-empty-list", "shape-with-minus-one", "std-zero",
 ]  # fmt: skip
 

@@ -15,6 +15,8 @@ import pytest
 from conformance import results
 from conformance.records import Record
 from conformance.results import ResultsError
+from conformance.supervisor import Launch, Worker
+from conformance.worker.protocol import Message
 from tests.support import HERE, Command
 
 CASES = HERE / "data" / "three.yaml"
@@ -123,6 +125,21 @@ def test_a_backend_that_does_not_load_is_not_run(
     assert all(reason in r.note for r in records if r.backend == backend)
     assert {r.outcome for r in records if r.backend == "misbehaving"} == {"pass"}
     assert conformance(*arguments, "--require-backends").returncode == 1
+
+
+def test_a_worker_that_is_gone_can_still_be_sent_to() -> None:
+    """Jobs are queued ahead: the next one may be sent after the process has died of the last."""
+    worker = Worker(Launch("aborting", BACKENDS / "aborting", sys.executable, {}))
+    worker.send(Message({"type": "load"}))
+    worker.process.wait(30)
+    worker.send(Message({"type": "load"}))
+    hello = worker.receive(1)
+    assert hello is not None
+    assert hello.header["type"] == "hello"
+    worker.send(Message({"type": "load"}))
+    with pytest.raises(EOFError):
+        worker.receive(1)
+    assert worker.ended() == -signal.SIGABRT
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

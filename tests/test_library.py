@@ -70,6 +70,17 @@ def test_gradients_are_explained_in_the_same_words() -> None:
         assert told.sentence.startswith(f"the gradient of {name} equals that of the request with")
 
 
+@pytest.mark.parametrize(
+    ("factor", "part"), [(1j, "0+1j times what is expected"), (complex("nan"), "they are NaN")]
+)
+def test_complex_values_are_compared_as_such(factor: complex, part: str) -> None:
+    x, w = (integers(*a.shape, seed=7) + 1j * a for a in (X, W))
+    request = conv(padding=1, dtype="complex64")
+    right = oracle.forward(request, x, w).astype("complex64")
+    told = asked((right * factor).astype("complex64"), request, x, w)
+    assert part in str(told)
+
+
 def test_a_dtype_alone_may_be_wrong() -> None:
     request = conv(padding=1)
     told = asked(given(request, X, W).astype("float64"), request, X, W)

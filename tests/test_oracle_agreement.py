@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,19 @@ class TestAgainstSciPy:
             [signal.correlate(image, kernel, "valid", "direct")[0] for kernel in w] for image in x
         ]
         assert_array_equal(oracle.forward(request, x, w), expected)
+
+    @pytest.mark.parametrize("rank", [1, 2, 3])
+    def test_a_flipped_kernel_is_convolution(self, rank: int) -> None:
+        request = conv((1, 1, *(6, 5, 4)[:rank]), (1, 1, *(3, 2, 3)[:rank]))
+        flipped = dataclasses.replace(request, flipped=True)
+        x, w = integer_data(request)
+        expected = signal.convolve(x[0, 0], w[0, 0], "valid", "direct")
+        assert_array_equal(oracle.forward(flipped, x, w)[0, 0], expected)
+        cotangent, axes = integer_cotangent(request), tuple(range(2, rank + 2))
+        dx, dw = oracle.vjp(flipped, cotangent, x, w)
+        wanted = oracle.vjp(request, cotangent, x, np.flip(w, axes))
+        assert_array_equal(dx, wanted[0])
+        assert_array_equal(dw, np.flip(wanted[1], axes))
 
     @pytest.mark.parametrize("rank", [1, 2, 3])
     def test_full_convolution_is_transposed(self, rank: int) -> None:

@@ -78,8 +78,15 @@ class Recipes(Api):
 
         ``last`` is the line that returns it, all of it and without a bias.
         """
-        ends = zip(r.padding.pairs, r.output_padding)
-        margins = Padding(tuple((-low, extra - high) for (low, high), extra in ends))
+        bare = replace(r, padding=Padding(((0, 0),) * r.rank), output_padding=(0,) * r.rank)
+        pairs = []
+        axes = zip(bare.output_shape[2:], r.padding.pairs, r.output_padding)
+        for size, (low, high), extra in axes:
+            before, behind = -low, extra - high
+            # What one end is too short to crop, the padding of the other is without.
+            short, over = min(size + before, 0), min(size + behind, 0)
+            pairs.append((before - short + over, behind - over + short))
+        margins = Padding(tuple(pairs))
         bias = f" + {self.broadcast_bias(r)}" if r.bias else ""
         result = last.removeprefix("return ")
         lines = [] if result == "y" else [f"y = {result}"]

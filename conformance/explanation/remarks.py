@@ -106,14 +106,16 @@ def _magnitude(question: Question, wrong: Array) -> str:
 
 
 def _sizes(question: Question, expected: Array, observed: Array) -> Iterator[str]:
+    wide = np.result_type(np.float64, expected.dtype, observed.dtype)
+    right, given = expected.astype(wide), observed.astype(wide)
     with np.errstate(all="ignore"):
-        if np.isnan(observed.astype(np.float64)).all():
+        if np.isnan(given).all():
             yield "they are NaN"
         if not np.asarray(observed).any():
             yield "they are zero"
         finite = np.isfinite(expected) & np.isfinite(observed) & (expected != 0)
         if finite.all() and len(expected) > 2:
-            ratio = observed.astype(np.float64) / expected.astype(np.float64)
+            ratio = given / right
             if np.allclose(ratio, ratio[0], rtol=1e-6) and ratio[0] != 0:
                 yield f"they are {ratio[0]:.6g} times what is expected"
         if len(np.unique(observed)) == 1 and len(observed) > 2:
@@ -122,7 +124,7 @@ def _sizes(question: Question, expected: Array, observed: Array) -> Iterator[str
             distance = int(np.max(ulps(expected, observed, question.own_dtype), initial=0))
             if distance <= FEW_ULPS:
                 yield f"by at most {distance} ulp"
-        apart = np.abs(observed.astype(np.float64) - expected.astype(np.float64))
+        apart = np.abs(given - right)
         apart = apart[np.isfinite(apart)]
         if apart.size:
             largest = float(np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0))

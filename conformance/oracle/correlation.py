@@ -24,7 +24,7 @@ BUFFER_BYTES = 4 * 2**20
 def conv(request: Conv, x: Array, w: Array, b: Array | None) -> Array:
     """Cross-correlation ``(N, O, *positions)`` of ``(N, C, *spatial)``, plus the bias."""
     padded = pad(x, request.padding.pairs, request.padding.mode)
-    return _biased(_correlate(padded, w, _sliding(request), request.groups), b)
+    return _biased(_correlate(padded, _read(request, w), _sliding(request), request.groups), b)
 
 
 def conv_vjp(
@@ -34,8 +34,8 @@ def conv_vjp(
     pairs, mode = request.padding.pairs, request.padding.mode
     padded = pad(x, pairs, mode)
     sliding = _sliding(request)
-    dx = _scatter(cotangent, w, sliding, request.groups, padded.shape[2:])
-    dw = _kernel_gradient(cotangent, padded, sliding, request.groups)
+    dx = _scatter(cotangent, _read(request, w), sliding, request.groups, padded.shape[2:])
+    dw = _read(request, _kernel_gradient(cotangent, padded, sliding, request.groups))
     return _gradients(pad_adjoint(dx, x.shape[2:], pairs, mode), dw, cotangent, b)
 
 
@@ -59,6 +59,11 @@ def conv_transpose_vjp(
     dx = _correlate(full, w, sliding, request.groups)
     dw = _kernel_gradient(x, full, sliding, request.groups)
     return _gradients(dx, dw, cotangent, b)
+
+
+def _read(request: Conv, w: Array) -> Array:
+    """The kernel in the order in which windows meet it; its own inverse."""
+    return np.flip(w, tuple(range(2, w.ndim))) if request.flipped else w
 
 
 def _sliding(request: Conv) -> Sliding:

@@ -239,6 +239,8 @@ def changed(request: Request, other: Request) -> str:
         old, new = (_numbers(getattr(r, name, ())) for r in (request, other))
         if old != new:
             said.append(f"{name.replace('_', ' ')} {new} instead of {old}")
+    if isinstance(other, Conv) and other.flipped:
+        said.append("the kernel flipped")
     if isinstance(request, Pool) and isinstance(other, Pool):
         said += _pooled(request, other)
     return ", ".join(said) or f"padding {_padding(after)}"

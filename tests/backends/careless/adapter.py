@@ -67,6 +67,7 @@ class CarelessAdapter(Adapter):
     distributions = ("numpy",)
     apis = tuple(map(Careless, FAULTS))
     environment: Mapping[str, str] = {"CARELESS": 'a "word"'}
+    gradients = False
 
     def load(self) -> Info:
         """Nothing to import."""
