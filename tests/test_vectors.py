@@ -30,7 +30,12 @@ def test_the_oracle_agrees_with_the_golden(case: Case) -> None:
 
 
 def test_every_convertible_record_is_a_case() -> None:
-    assert Counter(map(_upstream, EXTERNAL)) == {"burn": 132, "onnx": 80, "stablehlo": 55, "webnn": 89}
+    assert Counter(map(_upstream, EXTERNAL)) == {
+        "burn": 132,
+        "onnx": 80,
+        "stablehlo": 55,
+        "webnn": 89,
+    }
 
 
 def test_every_published_gradient_is_a_golden() -> None:
