@@ -4,186 +4,35 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from conformance import geometry
+from conformance import geometry, oracle
 from conformance.compare import compare
 from conformance.dtypes import Array
 from conformance.reference import Expected, Reference, expect
-from conformance.request import OPS, Conv, ConvTranspose, Padding, PaddingWord, Pool, Request
+from conformance.request import (
+    ADAPTIVE_POOLS,
+    Conv,
+    ConvTranspose,
+    Padding,
+    PaddingWord,
+    Pool,
+    Request,
+)
 from tests import planting_data as data
 from tests.backends.planted import compute
 from tests.backends.planted.recipe import Recipe
 from tests.backends.planted.semantics import planted
+from tests.builders import adaptive
+from tests.wishes import CONVS, FLOATS, Wish, joint
 
 Random = np.random.Generator
 Pick = Callable[[tuple[str, ...], Request], Recipe]
-CONVS = ("conv", "conv_transpose")
-POOLS = ("max_pool", "avg_pool")
-FLOATS = ("float32", "float64", "float16", "bfloat16")
-INTEGERS = ("int8", "int32")
 ATTEMPTS = 400
 SIZES = {1: (6, 14), 2: (4, 8), 3: (3, 5)}
-MODES = ("reflect", "replicate", "circular")
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the requests of a cause are drawn from; ``array`` is the one that is wrong."""
-
-    ops: tuple[str, ...] = OPS
-    ranks: tuple[int, ...] = (1, 2, 3)
-    dtypes: tuple[str, ...] = FLOATS + INTEGERS
-    words: tuple[str, ...] = ("explicit", "explicit", "same", "same_lower", "valid")
-    pads: tuple[int, ...] = (-1, 0, 0, 1, 1, 2, 2, 3)
-    windows: tuple[int, ...] = (1, 2, 2, 3, 3)
-    strides: tuple[int, ...] = (1, 1, 2, 3)
-    dilations: tuple[int, ...] = (1, 1, 2, 3)
-    groups: tuple[int, ...] = (1, 1, 2, 3)
-    depthwise: bool = False
-    modes: tuple[str, ...] = ("zeros",) * 5 + MODES
-    bias: tuple[bool, ...] = (False, True)
-    ceil: tuple[bool, ...] = (False, False, True)
-    counted: tuple[bool, ...] = (True, False)
-    made: data.Data = data.usual
-    array: str = "y"
-    accumulation: str | None = None
-
-
-PADDED = Wish(words=("explicit",), pads=(0, 1, 1, 2, 3), windows=(2, 3, 3))
-EVEN = Wish(words=("explicit",), pads=(0, 1, 2, 3), windows=(2, 3))
-STRIDED = Wish(strides=(1, 2, 2, 3))
-DILATED = Wish(
-    dilations=(1, 2, 2, 3), windows=(2, 2, 3), words=("explicit", "same"), pads=(0, 1, 2)
-)
-KERNEL = Wish(ops=CONVS, windows=(1, 2, 3))
-GROUPS = Wish(ops=CONVS, groups=(2, 2, 3))
-MAXIMA = Wish(ops=("max_pool",))
-MEANS = Wish(ops=("avg_pool",), dtypes=FLOATS, pads=(0, 1, 2), windows=(2, 3))
-TIES = replace(
-    MAXIMA, dtypes=FLOATS, windows=(2, 3, 3), made=data.tied, array="x", pads=(0, 1), ceil=(False,)
-)
-WISHES: dict[str, Wish] = {
-    "padding-dropped": replace(PADDED, words=("explicit", "explicit", "same", "same_lower")),
-    "padding-other-side": replace(PADDED, words=("explicit", "explicit", "same", "same_lower")),
-    "padding-transposed": replace(PADDED, ranks=(2, 3)),
-    "same-lower": Wish(words=("same",), windows=(2, 3)),
-    "same-upper": Wish(words=("same_lower",), windows=(2, 3)),
-    "same-ignores-stride": Wish(
-        ops=("conv", *POOLS), words=("same", "same_lower"), strides=(1, 2, 3), windows=(2, 3)
-    ),
-    "same-ignores-dilation": Wish(
-        ops=("conv", *POOLS), words=("same", "same_lower"), dilations=(1, 2, 2, 3), windows=(2, 3)
-    ),
-    "padding-split": replace(PADDED, words=("explicit", "explicit", "same", "same_lower")),
-    "padding-is-same": PADDED,
-    "padding-symmetric": PADDED,
-    "padding-twice": PADDED,
-    "padding-off-by-one": PADDED,
-    "negative-padding-ignored": replace(PADDED, pads=(-2, -1, 0, 1, 2), modes=("zeros",)),
-    "padding-of-the-dilated-input": replace(PADDED, ops=("conv_transpose",)),
-    "padded-with-zero": replace(
-        PADDED, ops=("max_pool",), ceil=(False,), made=data.below_zero, words=("explicit", "same")
-    ),
-    "padded-with-lowest": replace(
-        PADDED, ops=("max_pool",), ceil=(False,), made=data.minus_infinite, dtypes=FLOATS
-    ),
-    "padding-mode": replace(PADDED, ops=("conv", "conv", "conv", *POOLS), ceil=(False,)),
-    "padding-skipped": replace(
-        PADDED, ops=("conv",), dtypes=FLOATS, made=data.special_kernel, modes=("zeros",)
-    ),
-    "kernel-flipped": KERNEL,
-    "kernel-transposed": replace(KERNEL, ranks=(2, 3)),
-    "kernel-channels-swapped": KERNEL,
-    "window-transposed": Wish(ops=POOLS, ranks=(2, 3), windows=(1, 2, 3)),
-    "stride-ignored": STRIDED,
-    "stride-transposed": replace(STRIDED, ranks=(2, 3)),
-    "stride-is-window": Wish(ops=POOLS, windows=(2, 3)),
-    "dilation-ignored": DILATED,
-    "dilation-transposed": replace(DILATED, ranks=(2, 3)),
-    "dilation-after-stride": replace(DILATED, ops=("conv",), strides=(1, 2, 2)),
-    "stride-dilation-swapped": replace(DILATED, strides=(1, 2, 3)),
-    "groups-interleaved": GROUPS,
-    "groups-ignored": GROUPS,
-    "depthwise-multiplier-order": replace(GROUPS, groups=(2, 3, 4), depthwise=True),
-    "bias-dropped": Wish(ops=CONVS, bias=(True,)),
-    "bias-twice": Wish(ops=CONVS, bias=(True,)),
-    "ceil-ignored": Wish(ops=POOLS, ceil=(True,), strides=(2, 3)),
-    "ceil-for-floor": Wish(ops=POOLS, ceil=(False,), strides=(2, 3)),
-    "ceil-keeps-windows-in-padding": Wish(
-        ops=POOLS, ceil=(True,), strides=(2, 3), words=("explicit",), pads=(0, 1, 2, 3),
-        windows=(1, 2, 3), counted=(True,),
-    ),
-    "padding-counted": replace(MEANS, counted=(False,), words=("explicit", "same")),
-    "padding-not-counted": replace(MEANS, counted=(True,), words=("explicit", "same")),
-    "divisor-not-clipped": replace(MEANS, ceil=(True, False), strides=(1, 2, 3)),
-    "output-padding-other-end": Wish(ops=("conv_transpose",), strides=(1, 2, 3)),
-    "output-padding-dropped": Wish(ops=("conv_transpose",), strides=(1, 2, 3)),
-    "result-shifted": Wish(),
-    "result-cropped": Wish(),
-    "result-transposed": Wish(ranks=(2, 3)),
-    "result-layout": Wish(),
-    "input-layout": Wish(),
-    "integer-wraps": Wish(
-        ops=(*CONVS, "max_pool"), dtypes=("int32",), pads=(0, 1), windows=(2, 3), dilations=(1,),
-        made=data.wide_integers,
-    ),
-    "integer-saturates": Wish(
-        ops=(*CONVS, "max_pool"), dtypes=("int8", "int32"), pads=(0, 1), made=data.wide_integers
-    ),
-    "accumulates-in-storage-dtype": Wish(
-        ops=(*CONVS, "avg_pool"), dtypes=("float16", "bfloat16"), windows=(2, 3),
-        made=data.normal, accumulation="float32",
-    ),
-    "lower-precision": Wish(dtypes=FLOATS, made=data.fine),
-    "nan-ignored": Wish(
-        ops=(*CONVS, "max_pool"), dtypes=FLOATS, windows=(2, 3), made=data.with_nan
-    ),
-    "subnormals-flushed": Wish(
-        ops=(*CONVS, "max_pool"), dtypes=FLOATS, made=data.near_subnormal
-    ),
-    "ties-split": TIES,
-    "ties-to-all": TIES,
-    "ties-to-last": TIES,
-    "nan-gets-no-gradient": replace(TIES, made=data.with_nan),
-    "all-zero": Wish(),
-}  # fmt: skip
-
-
-PAIRS = (
-    ("kernel-flipped", "padding-dropped"),
-    ("kernel-flipped", "bias-dropped"),
-    ("kernel-flipped", "padding-other-side"),
-    ("kernel-flipped", "same-lower"),
-    ("kernel-flipped", "output-padding-dropped"),
-    ("kernel-flipped", "stride-transposed"),
-    ("kernel-transposed", "bias-twice"),
-    ("stride-ignored", "bias-dropped"),
-    ("stride-ignored", "padding-dropped"),
-    ("stride-ignored", "dilation-ignored"),
-    ("stride-transposed", "padding-transposed"),
-    ("dilation-ignored", "padding-dropped"),
-    ("dilation-ignored", "kernel-flipped"),
-    ("groups-ignored", "padding-dropped"),
-    ("groups-interleaved", "bias-dropped"),
-    ("padding-other-side", "padding-not-counted"),
-    ("ceil-ignored", "padding-dropped"),
-    ("padded-with-zero", "stride-ignored"),
-    ("window-transposed", "padding-dropped"),
-)
-
-
-def joint(causes: tuple[str, ...]) -> Wish:
-    """What suits all causes: of two choices the one that is a wish."""
-    plain, first, *others = Wish(), *(WISHES[cause] for cause in causes)
-    for other in others:
-        for each in fields(Wish):
-            if getattr(first, each.name) == getattr(plain, each.name):
-                first = replace(first, **{each.name: getattr(other, each.name)})
-    return first
 
 
 @dataclass(frozen=True)
@@ -198,6 +47,11 @@ class Planting:
     array: str
     observed: Array = field(repr=False)
     accumulation: str | None = None
+
+    @property
+    def dtype(self) -> str:
+        """The observed array's."""
+        return self.request.result_dtype if self.array == "y" else self.request.dtype
 
     @property
     def reference(self) -> Reference:
@@ -250,6 +104,7 @@ def plantings(
     wish = joint(causes)
     if array:
         ops = tuple(op for op in wish.ops if op in CONVS or array == "x")
+        ops = tuple(op for op in ops if op != "max_pool_indices")
         wish = replace(wish, ops=ops, dtypes=("float32", "float64"), array=array)
     misses = 0
     while misses < ATTEMPTS:
@@ -291,7 +146,7 @@ def _each_shows(whole: Planting, parts: list[Recipe]) -> bool:
 
 
 def _right(planting: Planting, observed: Array) -> bool:
-    verdict = compare(planting.reference, observed, planting.request.dtype)
+    verdict = compare(planting.reference, observed, planting.dtype)
     return verdict.outcome == "pass"
 
 
@@ -302,7 +157,7 @@ def draw(random: Random, wish: Wish) -> Request | None:
         return values[random.integers(len(values))]
 
     op, rank, dtype = one(wish.ops), one(wish.ranks), one(wish.dtypes)
-    if op == "avg_pool" and dtype not in FLOATS:
+    if ("avg" in op or op == "lp_pool") and dtype not in FLOATS:
         return None
     least, most = SIZES[rank]
     axes = range(rank)
@@ -313,7 +168,11 @@ def draw(random: Random, wish: Wish) -> Request | None:
         tuple(one(wish.dilations) for _ in axes),
     )
     batch, groups = one((1, 1, 2)), one(wish.groups)
-    if op in POOLS:
+    if op in ADAPTIVE_POOLS:
+        sizes = tuple(int(random.integers(1, size + 2)) for size in spatial)
+        shape = (batch, one((1, 2, 3)), *spatial)
+        return adaptive(op, shape, sizes if "adaptive" in op else 1, dtype=dtype)
+    if op not in CONVS:
         shape = (batch, one((1, 2, 3)), *spatial)
         padding = _padding(one, wish, spatial, window, stride, dilation)
         spans = map(geometry.effective_window, window, dilation)
@@ -321,10 +180,14 @@ def draw(random: Random, wish: Wish) -> Request | None:
             span <= size + low + high
             for span, size, (low, high) in zip(spans, spatial, padding.pairs)
         )
-        counted = op == "max_pool" or one(wish.counted)
-        return Pool(
-            shape, padding, stride, dilation, dtype, window, fits and one(wish.ceil), counted, op=op
+        counted = op != "avg_pool" or one(wish.counted)
+        result = Pool(
+            shape, padding, stride, dilation, dtype, window, fits and one(wish.ceil), counted,
+            divisor=one(wish.divisors) if op == "avg_pool" else None,
+            norm=one(wish.norms) if op == "lp_pool" else 2.0, op=op,
         )  # fmt: skip
+        nowhere = result.indices and (oracle.forward(result, np.zeros(shape)) < 0).any()
+        return None if nowhere else result
     inputs = 1 if wish.depthwise else one((1, 2, 3))
     outputs = one((2, 3)) if wish.depthwise else one((1, 2, 3))
     shape = (batch, inputs * groups, *spatial)
@@ -352,6 +215,9 @@ def _padding(
     word: PaddingWord = one(wish.words) if mode == "zeros" else "explicit"
     if word == "valid":
         return Padding(((0, 0),) * len(spatial), word)
+    if word == "causal":
+        spans = map(geometry.effective_window, window, dilation)
+        return Padding(tuple((span - 1, 0) for span in spans), word)
     if word != "explicit":
         axes = zip(spatial, window, stride, dilation)
         return Padding(

@@ -28,7 +28,7 @@ def usual(random: Random, request: Request) -> tuple[Array, ...]:
     dtype = DTYPES[request.dtype]
     if dtype.precision in (24, 53) and dtype.floating and random.random() < 0.15:
         return normal(random, request)
-    if request.op == "max_pool":
+    if isinstance(request, Pool) and request.kind == "max":
         return distinct(random, request)
     if dtype.floating:
         terms = reductions.terms(request)["y"] + 1
@@ -105,10 +105,21 @@ def wide_integers(random: Random, request: Request) -> tuple[Array, ...]:
     return integers(random, request, high)
 
 
+def near_the_end(random: Random, request: Request) -> tuple[Array, ...]:
+    """Numbers within a dtype whose sums, or powers, are not."""
+    dtype = DTYPES[request.dtype]
+    x = random.integers(1, 9, request.input_shape)
+    largest = dtype.largest / 16
+    if request.op == "lp_pool":
+        largest = largest**0.75
+    return (cast(x * (largest / 2), dtype),)
+
+
 def fine(random: Random, request: Request) -> tuple[Array, ...]:
     """Numbers of more bits than narrower formats have."""
     dtype = DTYPES[request.dtype]
-    if dtype.precision == 24 and random.random() < 0.3 and request.op != "avg_pool":
+    pooled = isinstance(request, Pool) and request.kind != "max"
+    if dtype.precision == 24 and random.random() < 0.3 and not pooled:
         x, *others = integers(random, request, 1)
         return (random.integers(-(2**15), 2**15, x.shape).astype(dtype.carrier), *others)
     return normal(random, request)

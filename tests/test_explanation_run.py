@@ -16,8 +16,9 @@ from conformance.dtypes import Array
 from conformance.records import Record
 from conformance.request import ConvTranspose, Pool, Request
 from tests.backends.planted.semantics import chosen
-from tests.planting import WISHES, Planting, plantings
+from tests.planting import Planting, plantings
 from tests.support import HERE
+from tests.wishes import WISHES
 
 NAMES = {"x": "input", "w": "kernel", "b": "bias"}
 FLAT = {"input": {"shape": [1, 1, 6, 6], "constant": 2}, "vjp": False}
@@ -66,6 +67,9 @@ def _tensor(array: Array) -> dict[str, Any]:
 
 
 def _options(request: Request) -> dict[str, Any]:
+    if isinstance(request, Pool) and request.output_size is not None:
+        size = {"output_size": list(request.output_size)} if "adaptive" in request.op else {}
+        return {"op": request.op, "dtype": request.dtype, **size}
     padding = request.padding
     pairs = [list(pair) for pair in padding.pairs]
     options: dict[str, Any] = {
@@ -79,6 +83,9 @@ def _options(request: Request) -> dict[str, Any]:
         options |= {"window": list(request.window), "ceil_mode": request.ceil_mode}
         if request.op == "avg_pool":
             options["count_include_pad"] = request.count_include_pad
+            options |= {"divisor": request.divisor} if request.divisor else {}
+        if request.op == "lp_pool":
+            options["norm"] = request.norm
         return options
     options["groups"] = request.groups
     if not isinstance(request, ConvTranspose):

@@ -56,10 +56,10 @@ def padding_edits(request: Request) -> Iterator[Edit]:
 
 def fill_edits(request: Request) -> Iterator[Edit]:
     """Other values that padding has."""
-    if request.padding.none:
+    if request.padding.none or (isinstance(request, Pool) and request.indices):
         return
     if isinstance(request, Pool):
-        if request.kind == "max" and not request.indices and request.padding_value is None:
+        if request.kind == "max" and request.padding_value is None:
             yield Edit("padded-with-zero", (Change("padding_value", 0.0),),
                        "padding of zeros instead of minus infinity",
                        "zeros took part in the maximum", 1.0)  # fmt: skip

@@ -30,7 +30,7 @@ class Planted(Api):
         arguments = ", ".join(parameters(request))
         setup = (
             f"semantics = chosen(({self.cause!r},), from_json({to_json(request)!r}))\n"
-            f"dtype = {request.dtype!r}\n\n\n"
+            f"dtype = {request.result_dtype!r}\n\n\n"
             f"def vjp(dy, {arguments}):\n"
             f"    shares = compute.vjp(semantics, dy, {arguments})\n"
             "    return tuple((share, dtype) for share in shares)\n"

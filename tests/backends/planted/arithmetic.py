@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .changes import Change
+from .changes import CONVS, Change
 from .formats import FORMATS, Array
 from .recipe import Recipe
 
@@ -53,7 +53,7 @@ def _clipped(values: Array, dtype: str) -> Array:
 
 def storage_sums(r: Recipe) -> Iterator[Recipe]:
     """Every partial sum rounded to the dtype, with every product or without."""
-    if r.request.dtype in ("float16", "bfloat16") and r.op != "max_pool":
+    if r.request.dtype in ("float16", "bfloat16") and (r.op in CONVS or "avg" in r.op):
         rounded = FORMATS[r.request.dtype].rounded
         yield counted_with(r, step=rounded, product=rounded)
         yield counted_with(r, step=rounded)
@@ -72,9 +72,9 @@ def lower_precision(r: Recipe) -> Iterator[Recipe]:
 
 
 def without_nan(r: Recipe) -> Iterable[Recipe]:
-    if r.request.dtype not in FORMATS or r.op == "avg_pool":
+    if r.request.dtype not in FORMATS or "avg" in r.op or r.op == "lp_pool":
         return []
-    if r.op == "max_pool":
+    if "max" in r.op:
         return [counted_with(r, greater=np.fmax)]
     return [counted_with(r, load=lambda values: np.where(np.isnan(values), 0.0, values))]
 
@@ -84,6 +84,8 @@ def flushes(r: Recipe) -> Iterator[Recipe]:
     if r.request.dtype in FORMATS:
         flush = FORMATS[r.request.dtype].flushed
         yield counted_with(r, load=flush)
+        if r.op == "max_pool_indices":
+            return
         yield counted_with(r, save=lambda values: flush(_in_dtype(r, values)))
         yield counted_with(r, load=flush, save=lambda values: flush(_in_dtype(r, values)))
 

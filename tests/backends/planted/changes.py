@@ -12,7 +12,8 @@ from .recipe import Axis, Recipe
 Change = Callable[[Recipe], Iterable[Recipe]]
 AxisChange = Callable[[Axis], Axis]
 CONVS = ("conv", "conv_transpose")
-POOLS = ("max_pool", "avg_pool")
+POOLS = ("max_pool", "avg_pool", "lp_pool", "max_pool_indices")
+MAXIMA = ("max_pool", "adaptive_max_pool", "global_max_pool")
 
 
 def only(change: Change, *ops: str) -> Change:

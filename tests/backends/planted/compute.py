@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ def forward(recipe: Recipe, *arrays: Array) -> Array:
     """The output."""
     inputs = recipe.ready(arrays)
     with np.errstate(all="ignore"):
-        y = _pool(recipe, *inputs) if recipe.op.endswith("pool") else _conv(recipe, *inputs)
+        y = _pool(recipe, *inputs) if len(inputs) == 1 else _conv(recipe, *inputs)
         return recipe.finish(moved(recipe.after, y))
 
 
@@ -102,14 +103,94 @@ def _per_channel(values: Array, like: Array) -> Array:
 def _pool(recipe: Recipe, x: Array) -> Array:
     lead = (np.arange(len(x)), np.arange(x.shape[1]))
     shape = (*x.shape[:2], *recipe.positions)
-    maximum = recipe.op == "max_pool"
+    if recipe.op == "max_pool_indices":
+        return _places(recipe, x)
+    if recipe.op == "lp_pool":
+        return _norms(recipe, x)[0]
+    maximum = "max" in recipe.op
     neutral = recipe.lowest if maximum else 0
     y = np.full(shape, neutral, x.dtype)
     for _, at, inside, there in recipe.elements(*lead):
         padding = neutral if recipe.fill is None else recipe.fill
         value = np.where(inside, x[at] if x.size else 0, np.where(there, padding, neutral))
         y = recipe.numbers.greater(y, value) if maximum else recipe.numbers.step(y + value)
-    return y.astype(x.dtype) if maximum else y / _divisor(recipe)
+    return y.astype(x.dtype) if maximum else recipe.in_dtype(y) / _divisor(recipe)
+
+
+def _places(recipe: Recipe, x: Array) -> Array:
+    """Where the maxima are, by numbers that are laid out as the recipe counts."""
+    lead = (np.arange(len(x)), np.arange(x.shape[1]))
+    number = np.broadcast_to(_numbered(recipe, x), x.shape)
+    shape = (*x.shape[:2], *recipe.positions)
+    best, found = np.full(shape, recipe.lowest, x.dtype), np.full(shape, -1)
+    for order, (_, at, inside, _) in enumerate(recipe.elements(*lead)):
+        if not x.size:
+            break
+        value = x[at]
+        if recipe.numbers.greater is np.fmax:
+            value = np.where(np.isnan(value), -np.inf, value)
+        nan, had = np.isnan(value), np.isnan(best)
+        equal = (value == best) | (nan & had)
+        better = inside & ((value > best) | (nan & ~had) | (found < 0))
+        if recipe.ties == "last":
+            better |= inside & equal
+        best = np.where(better, value, best)
+        found = np.where(better, order if recipe.index == "window" else number[at], found)
+    return found
+
+
+def _numbered(recipe: Recipe, x: Array) -> Array:
+    """The number of each element of the input, of the shape of the input or broadcast to it."""
+    batch, channels, *spatial = x.shape
+    if recipe.index == "tensor":
+        return np.arange(x.size).reshape(x.shape)
+    if recipe.index == "image":
+        return np.arange(channels * np.prod(spatial, dtype=int)).reshape(x.shape[1:])
+    if recipe.index == "channels-last":
+        last = np.arange(channels * np.prod(spatial, dtype=int)).reshape(*spatial, channels)
+        return np.moveaxis(last, -1, 0)
+    if recipe.index == "channels-last-tensor":
+        return np.moveaxis(np.arange(x.size).reshape(batch, *spatial, channels), -1, 1)
+    if recipe.index == "column-major":
+        return np.arange(np.prod(spatial, dtype=int)).reshape(spatial[::-1]).T
+    if recipe.index == "padded":
+        sides = [(axis.low, axis.high) for axis in recipe.axes]
+        sizes = [n + low + high for n, (low, high) in zip(spatial, sides)]
+        plane = np.arange(np.prod(sizes, dtype=int)).reshape(sizes)
+        grown = np.pad(plane, [(max(-low, 0), max(-high, 0)) for low, high in sides])
+        inner = (slice(max(low, 0), max(low, 0) + n) for n, (low, _) in zip(spatial, sides))
+        return grown[tuple(inner)]
+    return np.arange(np.prod(spatial, dtype=int)).reshape(spatial)
+
+
+def _norms(recipe: Recipe, x: Array) -> tuple[Array, list[Array]]:
+    """Norms, and how they change with each element of their window."""
+    request: Any = recipe.request
+    p, signed = request.norm, recipe.powers != "absolute"
+    lead = (np.arange(len(x)), np.arange(x.shape[1]))
+    nothing = np.zeros((*x.shape[:2], *recipe.positions))
+    values = [
+        np.where(inside, x[at], 0) if x.size else nothing
+        for _, at, inside, _ in recipe.elements(*lead)
+    ]
+    powers = [recipe.in_dtype(v**p if signed else np.abs(v) ** p) for v in values]
+    factor = np.ones(recipe.positions)
+    if recipe.scaled:
+        whole = np.prod([axis.window for axis in recipe.axes])
+        factor = whole / _divisor(replace(recipe, divisor="padded"))
+    total = recipe.in_dtype(sum(powers) * factor)
+    slopes = [
+        p * factor * (v ** (p - 1) if signed else np.sign(v) * np.abs(v) ** (p - 1)) for v in values
+    ]
+    slopes = [slope if signed else np.where(v == 0, 0, slope) for slope, v in zip(slopes, values)]
+    if not recipe.root:
+        return total, slopes
+    outer = np.abs(total) if recipe.powers == "signed-root" else total
+    y = outer ** (1 / p)
+    rate = np.where(total == 0, 0, outer ** (1 / p - 1) / p)
+    if recipe.powers == "signed-root":
+        y = np.copysign(y, total)
+    return y, [slope * rate for slope in slopes]
 
 
 def _pool_vjp(recipe: Recipe, dy: Array, x: Array) -> tuple[Array]:
@@ -119,7 +200,9 @@ def _pool_vjp(recipe: Recipe, dy: Array, x: Array) -> tuple[Array]:
     if not x.size:
         return (dx,)
     shares = [dy / _divisor(recipe)] * len(elements)
-    if recipe.op == "max_pool":
+    if recipe.op == "lp_pool":
+        shares = [dy * slope for slope in _norms(recipe, x)[1]]
+    if "max" in recipe.op:
         values = np.array([
             np.where(inside, x[at], -np.inf if recipe.fill is None else recipe.fill)
             for at, inside, _ in elements
@@ -153,7 +236,10 @@ def _first(equal: Array) -> Array:
 
 
 def _divisor(recipe: Recipe) -> Array:
-    """The number of elements that each window averages."""
+    """The number of elements that each window averages, or the number given."""
+    request: Any = recipe.request
+    if recipe.divisor == "given":
+        return np.full(recipe.positions, request.divisor)
     counts = np.zeros(recipe.positions, int)
     for _, _, inside, there in recipe.elements((), ()):
         counts += {"padded": there, "inside": inside, "window": True}[recipe.divisor]

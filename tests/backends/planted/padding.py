@@ -60,7 +60,8 @@ def symmetric(r: Recipe) -> Iterator[Recipe]:
 def other_mode(r: Recipe) -> Iterator[Recipe]:
     """The other padding modes; for the windows of pooling only the edge repeated."""
     modes = ("zeros", "reflect", "replicate", "circular") if r.op == "conv" else ("replicate",)
-    plain = r.op == "conv" or (r.divisor == "padded" and r.axes[0].ends == "floor")
+    floored = r.divisor == "padded" and r.axes[0].ends == "floor"
+    plain = r.op == "conv" or (floored and r.op != "max_pool_indices")
     if plain and not any(a.adjoint or a.by_hand for a in r.axes):
         for mode in modes:
             yield from on_axes(partial(replace, mode=mode))(r)
@@ -87,6 +88,15 @@ PADDING: dict[str, Change] = {
     "same-upper": worded("same_lower", on_axes(pads(lambda a: halves(a.low + a.high)))),
     "same-ignores-stride": same_otherwise(lambda a: a.span - 1),
     "same-ignores-dilation": same_otherwise(lambda a: same_total(a, a.stride, a.window)),
+    "causal-at-the-end": worded("causal", on_axes(pads(lambda a: (0, a.low)))),
+    "causal-on-both-sides": worded(
+        "causal",
+        each(
+            on_axes(pads(lambda a: (a.low, a.low))),
+            on_axes(pads(lambda a: halves(a.low))),
+            on_axes(pads(lambda a: halves(a.low, lower=True))),
+        ),
+    ),
     "padding-split": each(
         on_some(pads(lambda a: (0, a.low + a.high))),
         on_some(pads(lambda a: (a.low + a.high, 0))),

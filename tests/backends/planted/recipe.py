@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import reduce
 from typing import Any, Literal
 
@@ -37,7 +38,8 @@ class Axis:
     """One spatial axis and the window that slides along it.
 
     ``adjoint`` is a transposed convolution's; ``by_hand`` says that the padding is data;
-    ``rewritten`` starts windows where a wrong space-to-batch rewrite does.
+    ``rewritten`` starts windows where a wrong space-to-batch rewrite does. ``shared`` is the
+    number of an adaptive pooling's positions, whose windows depart as ``shares`` says.
     """
 
     size: int
@@ -52,6 +54,8 @@ class Axis:
     mode: str = "zeros"
     by_hand: bool = False
     rewritten: bool = False
+    shared: int = 0
+    shares: Literal["", "fixed", "floor", "ceil"] = ""
 
     @property
     def span(self) -> int:
@@ -59,6 +63,8 @@ class Axis:
 
     @property
     def positions(self) -> int:
+        if self.shared:
+            return self.shared
         if self.adjoint:
             full = (self.size - 1) * self.stride + self.span if self.size else 0
             return full - (self.low + self.high - self.extra if self.size else 0)
@@ -72,11 +78,34 @@ class Axis:
 
     def table(self) -> Array:
         """Source of every element of the window (columns) at every position (rows)."""
+        if self.shared:
+            bounds = [self._bounds(position) for position in range(self.shared)]
+            longest = max(last - first for first, last in bounds)
+            return np.array(
+                [
+                    [at if at < last else ABSENT for at in range(first, first + longest)]
+                    for first, last in bounds
+                ],
+                int,
+            ).reshape(self.shared, longest)
         rows = [
             [self._source(position, element) for element in range(self.window)]
             for position in range(self.positions)
         ]
         return np.array(rows, int).reshape(self.positions, self.window)
+
+    def _bounds(self, position: int) -> tuple[int, int]:
+        step = Fraction(self.size, self.shared)
+        first, last = math.floor(position * step), math.ceil((position + 1) * step)
+        if self.shares == "floor":
+            last = math.floor((position + 1) * step)
+        if self.shares == "ceil":
+            first = math.ceil(position * step)
+        if self.shares == "fixed":
+            stride = self.size // self.shared
+            first = position * stride
+            last = first + self.size - (self.shared - 1) * stride
+        return first, last
 
     def _source(self, position: int, element: int) -> int:
         if self.adjoint:
@@ -120,7 +149,9 @@ class Recipe:
 
     ``before`` and ``after`` move elements of the inputs and of the result; ``fill`` is what a
     maximum or a sum reads in padding, None the operator's own padding, which is no data;
-    ``bias`` says how often the bias is added.
+    ``bias`` says how often the bias is added; ``index`` what the places of maxima count;
+    ``powers``, ``root`` and ``scaled`` how a norm is taken, and ``kept`` that sums stay in the
+    dtype.
     """
 
     request: Request
@@ -129,7 +160,7 @@ class Recipe:
     groups: int = 1
     channels: Literal["grouped", "interleaved", "tiled", "first"] = "grouped"
     fill: float | None = None
-    divisor: Literal["padded", "inside", "window"] = "padded"
+    divisor: Literal["padded", "inside", "window", "given"] = "padded"
     skips_padding: bool = False
     bias: int = 1
     before: tuple[tuple[str, Move], ...] = ()
@@ -138,6 +169,11 @@ class Recipe:
     ties: Literal["first", "last", "all", "split"] = "first"
     nan_takes_gradient: bool = True
     noise: bool = False
+    index: str = "channel"
+    powers: Literal["absolute", "signed", "signed-root"] = "absolute"
+    root: bool = True
+    scaled: bool = False
+    kept: bool = False
 
     @property
     def op(self) -> str:
@@ -167,7 +203,13 @@ class Recipe:
         """The values as they are stored."""
         if self.noise:
             return noise(values.shape, self.request.dtype)
+        if self.op == "max_pool_indices":
+            return values
         return stored(self.numbers.save(values), self.request.dtype)
+
+    def in_dtype(self, values: Array) -> Array:
+        """The values in the dtype, where sums are kept in it."""
+        return stored(values, self.request.dtype).astype(float) if self.kept else values
 
     def elements(self, *lead: Any) -> Iterator[Element]:
         """For each element of the window its index, where it reads, what is input, what is there.
@@ -175,7 +217,7 @@ class Recipe:
         The places index an input ``(N, C, *spatial)`` at the given batch and channel indices.
         """
         tables = [axis.table() for axis in self.axes]
-        for index in np.ndindex(*(axis.window for axis in self.axes)):
+        for index in np.ndindex(*(table.shape[1] for table in tables)):
             at = [table[:, k] for table, k in zip(tables, index)]
             inside = reduce(np.logical_and.outer, [rows >= 0 for rows in at])
             there = reduce(np.logical_and.outer, [rows != ABSENT for rows in at])
@@ -189,6 +231,7 @@ def recipe(request: Request) -> Recipe:
     transposed = request if isinstance(request, ConvTranspose) else None
     extra = transposed.output_padding if transposed else (0,) * request.rank
     by_hand = pool is not None and pool.padding_value is not None
+    shared = (pool and pool.output_size) or (0,) * request.rank
     axes = tuple(
         Axis(
             size,
@@ -202,14 +245,16 @@ def recipe(request: Request) -> Recipe:
             ends="ceil" if pool and pool.ceil_mode else "floor",
             mode=request.padding.mode,
             by_hand=by_hand,
+            shared=positions,
         )
-        for size, window, stride, dilation, (low, high), more in zip(
+        for size, window, stride, dilation, (low, high), more, positions in zip(
             request.spatial,
             request.window,
             request.stride,
             request.dilation,
             request.padding.pairs,
             extra,
+            shared,
         )
     )
     plain = Recipe(request, axes, request.padding.word)
@@ -218,7 +263,8 @@ def recipe(request: Request) -> Recipe:
         fill = request.padding_value
         if fill is not None:
             fill = float(stored(np.array(float(fill)), request.dtype))
-        return replace(plain, fill=fill, divisor="padded" if counted else "inside")
+        divisor = "given" if request.divisor else "padded" if counted else "inside"
+        return replace(plain, fill=fill, divisor=divisor)  # type: ignore[arg-type]
     return replace(plain, groups=request.groups, fill=0.0)
 
 

@@ -6,7 +6,7 @@ A cause that cannot show in a recipe gives none. Changes compose, so pairs can b
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from conformance.request import Request
 
 from .arithmetic import ARITHMETIC
-from .changes import POOLS, Change, altered, on_axes, on_some, only, reversed_axes
+from .changes import MAXIMA, POOLS, Change, altered, each, on_axes, on_some, only, reversed_axes
 from .padding import PADDING
 from .places import PLACES
 from .recipe import Axis, Recipe, recipe
@@ -70,7 +70,31 @@ def counting(before: str, after: str) -> Change:
 
 
 def gradient_of_maximum(**parts: Any) -> Change:
-    return altered(lambda r: r.op == "max_pool", **parts)
+    return altered(lambda r: r.op in MAXIMA, **parts)
+
+
+def normed(**parts: Any) -> Change:
+    return altered(lambda r: r.op == "lp_pool", **parts)
+
+
+def indexed(*layouts: str) -> Change:
+    changes = (altered(lambda r: r.op == "max_pool_indices", index=layout) for layout in layouts)
+    return each(*changes)
+
+
+def sharing(*ways: str) -> Change:
+    """Other windows of an adaptive pooling, where each can be."""
+
+    def variants(r: Recipe) -> Iterator[Recipe]:
+        for way in ways:
+            if way != "fixed" or all(axis.size >= axis.shared > 0 for axis in r.axes):
+                yield from on_axes(partial(replace, shares=way))(r)
+
+    return lambda r: variants(r) if r.axes[0].shared else ()
+
+
+def summed(r: Recipe) -> bool:
+    return "avg" in r.op or r.op == "lp_pool"
 
 
 def biased(r: Recipe) -> bool:
@@ -95,9 +119,21 @@ PLANTED: dict[str, Change] = {
     "padding-counted": counting("inside", "padded"),
     "padding-not-counted": counting("padded", "inside"),
     "divisor-not-clipped": counting("inside padded", "window"),
+    "divisor-ignored": each(*(counting("given", way) for way in ("padded", "inside", "window"))),
+    "signed-powers": each(normed(powers="signed"), normed(powers="signed-root")),
+    "norm-without-root": normed(root=False),
+    "overhang-scaled": normed(scaled=True),
+    "sums-out-of-range": altered(summed, kept=True),
+    "index-layout": indexed(
+        "tensor", "image", "channels-last", "channels-last-tensor", "column-major"
+    ),
+    "index-of-padded": indexed("padded"),
+    "index-in-window": indexed("window"),
+    "adaptive-as-fixed-windows": sharing("fixed"),
+    "adaptive-windows-rounded": sharing("floor", "ceil"),
     "ties-split": gradient_of_maximum(ties="split"),
     "ties-to-all": gradient_of_maximum(ties="all"),
-    "ties-to-last": gradient_of_maximum(ties="last"),
+    "ties-to-last": altered(lambda r: r.op in (*MAXIMA, "max_pool_indices"), ties="last"),
     "nan-gets-no-gradient": gradient_of_maximum(nan_takes_gradient=False),
     "unstable": altered(noise=True),
     **PADDING,
