@@ -140,6 +140,16 @@ def invoke(*words: object) -> Result:
 CARELESS = ("--backend-dir", HERE / "backends" / "careless", "--backend", "careless")
 
 
+def test_a_law_of_gradients_is_unsupported_where_there_are_none(tmp_path: Path) -> None:
+    file = tmp_path / "careless.yaml"
+    write(file, a=fields(law="kernel-gradient-is-convolution"))
+    assert invoke("run", file, *CARELESS, "--api", "careless.padding", "--out", tmp_path)
+    found = results.read(tmp_path / "results.jsonl").records
+    assert {(r.outcome, r.note.partition(" (")[0]) for r in found} == {
+        ("unsupported", "careless has no gradients")
+    }
+
+
 def test_repro_writes_the_question_that_goes_wrong(tmp_path: Path) -> None:
     file = tmp_path / "careless.yaml"
     write(file, a=fields(law="strided-is-subsampled", stride=2, padding=1))

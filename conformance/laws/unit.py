@@ -139,6 +139,10 @@ class LawUnit:
             # Without a gradient there is the output, whose shape is not the cotangent's.
             told = part[name if stage in form else "y"]
             array = reply.arrays[told["array"]]
+            if stage not in form and array.shape == self._asked.request.output_shape:
+                note = f"{self.target.backend} has no gradients"
+                failures.append((form["form"], Evidence("unsupported", note=note)))
+                continue
             return Result(self._asked, form["form"], array, told["dtype"], form["source"])
         rejected = (each for each in failures if each[1].outcome == "rejected")
         return self._failed(*next(rejected, failures[0]))
