@@ -18,4 +18,5 @@ settings.register_profile(
 # Everything else: small examples, on machines too noisy for deadlines.
 settings.register_profile("plain", deadline=None, suppress_health_check=SLOW)
 settings.load_profile("plain")
+NIGHTLY = settings.get_profile("nightly")
 PROFILE = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
