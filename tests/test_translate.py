@@ -46,7 +46,7 @@ def normal(r: Request) -> Request:
     if isinstance(r, ConvTranspose):
         ends = zip(pairs, r.output_padding)
         pairs = tuple((low, high - extra) for (low, high), extra in ends)
-        r = dataclasses.replace(r, output_padding=(0,) * r.rank)
+        r = dataclasses.replace(r, output_padding=(0,) * r.rank, sized=False)
     padding = Padding(pairs, mode="zeros" if r.padding.none else r.padding.mode)
     dilation = tuple(d if k > 1 else 1 for d, k in zip(r.dilation, r.window))
     r = dataclasses.replace(r, padding=padding, dilation=dilation)

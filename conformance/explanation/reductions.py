@@ -21,7 +21,7 @@ class Rules:
     ``index`` what indices count, ``divisor`` what averages divide by, ``powers`` whether the
     powers of a norm are signed, ``root`` whether a norm's root is left out, and ``scaled``
     whether norms of what a window meets are scaled up to the whole of it, and ``in_range``
-    whether powers and their sums are kept in the request's dtype.
+    whether powers and their sums are kept within the range of the request's dtype.
     """
 
     ties: str = ""
@@ -162,8 +162,9 @@ def _counts(request: Pool, slide: Windows, rules: Rules) -> Array:
 
 
 def _kept(values: Array, request: Pool) -> Array:
-    """The values as the request's dtype has them."""
-    return cast(values, DTYPES[request.dtype]).astype(np.float64)
+    """The values, where they are beyond the range of the request's dtype as infinity or zero."""
+    stored = cast(values, DTYPES[request.dtype]).astype(np.float64)
+    return np.where(np.isinf(stored) | (stored == 0), stored, values)
 
 
 def _norms(request: Pool, slide: Windows, x: Array, rules: Rules) -> tuple[Array, Array]:
