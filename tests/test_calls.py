@@ -196,8 +196,16 @@ def test_any_text_is_read_or_gets_one_sentence(text: str, api: str) -> None:
         ("keras.layers", "layers.Conv2D(8, 3, activation='relu')", "'activation' has no"),
         ("keras.layers", "layers.Conv2D(8, 3, 2, dilation_rate=2)", "Keras refuses strides"),
         ("keras.layers", "layers.Conv2D(8, 3, padding='causal')", "there are 'valid' and 'same'"),
-        ("keras.layers", "layers.GlobalMaxPooling2D()", "its window is the whole input"),
-        ("mxnet.npx", "npx.pooling(x, kernel=(2, 2), pool_type='lp')", "pool_type"),
+        ("keras.layers", "layers.AdaptiveMaxPooling2D(0)", "'output_size' is a whole number"),
+        ("tf.nn", "tf.nn.max_pool_with_argmax(x, 2, 2, 'SAME')", "indices count the channels"),
+        ("mxnet.npx", "npx.pooling(x, kernel=(2, 2), pool_type='min')", "pool_type"),
+        ("mxnet.npx", "npx.pooling(x, (2, 2), 'lp', p_value=3)", "p_value: 2 is translated"),
+        ("mxnet.npx", "npx.pooling(x, (2, 2), 'lp', True)", "pool_type: 'max' and 'avg'"),
+        (
+            "mxnet.npx",
+            "npx.deconvolution(x, w, kernel=(3,), num_filter=2, target_shape=(6,))",
+            "target_shape: it belongs to an input",
+        ),
         ("mxnet.npx", "npx.convolution(x, w, kernel=(3,), num_filter=8)", "a bias is given"),
         ("mxnet.gluon", "nn.Conv2D(8, 3, layout='HWCN')", "layout: there are 'NCHW' and 'NHWC'"),
     ],
@@ -258,9 +266,53 @@ def test_explicit_padding_of_flax_pads_the_dilated_input() -> None:
     assert (wide.padding.pairs, wide.output_padding) == (((0, 0), (1, 1)), (1, 1))
 
 
-def test_causal_padding_keeps_its_word() -> None:
-    padding = resolved("flax.nnx", "nnx.Conv(3, 8, 3, padding='CAUSAL', kernel_dilation=2)").padding
+@pytest.mark.parametrize(
+    ("api", "text"),
+    [
+        ("flax.nnx", "nnx.Conv(3, 8, 3, padding='CAUSAL', kernel_dilation=2)"),
+        ("keras.layers", "layers.Conv1D(8, 3, padding='causal', dilation_rate=2)"),
+    ],
+)
+def test_causal_padding_keeps_its_word(api: str, text: str) -> None:
+    padding = resolved(api, text).padding
     assert (padding.word, padding.pairs) == ("causal", ((4, 0),))
+
+
+@pytest.mark.parametrize(
+    ("api", "text", "op", "size"),
+    [
+        ("keras.layers", "layers.AdaptiveAveragePooling2D((3, 2))", "adaptive_avg_pool", (3, 2)),
+        ("keras.layers", "layers.AdaptiveMaxPooling1D(3)", "adaptive_max_pool", (3,)),
+        ("keras.layers", "layers.GlobalMaxPool3D(keepdims=True)", "global_max_pool", (1, 1, 1)),
+        ("mxnet.npx", "nd.contrib.AdaptiveAvgPooling2D(x, 5)", "adaptive_avg_pool", (5, 5)),
+        ("mxnet.npx", "nd.contrib.AdaptiveAvgPooling2D(x)", "adaptive_avg_pool", (1, 1)),
+        ("mxnet.npx", "npx.pooling(x, (9, 9), global_pool=True)", "global_max_pool", (1, 1)),
+        ("mxnet.gluon", "nn.GlobalAvgPool1D()", "global_avg_pool", (1,)),
+    ],
+)
+def test_adaptive_and_global_pooling(api: str, text: str, op: str, size: tuple[int, ...]) -> None:
+    r = resolved(api, text)
+    assert isinstance(r, Pool)
+    assert (r.op, r.output_size) == (op, size)
+
+
+def test_sums_and_norms_of_mxnet() -> None:
+    total = resolved("mxnet.npx", "npx.pooling(x, (2, 2), 'sum')")
+    norm = resolved("mxnet.npx", "npx.pooling(x, (2, 2), 'lp', p_value=2)")
+    assert isinstance(total, Pool)
+    assert isinstance(norm, Pool)
+    assert (total.op, total.divisor, norm.op, norm.norm) == ("avg_pool", 1, "lp_pool", 2)
+
+
+def test_a_target_shape_stands_for_paddings() -> None:
+    text = "npx.deconvolution(x, w, kernel=(3,), stride=(2,), num_filter=1, target_shape=({},))"
+    shapes = Shapes((1, 1, 3), (1, 1, 3))
+    for size, padding, extra in ((7, 0, 0), (6, 1, 1), (5, 1, 0)):
+        r = outcome(text.format(size), adapter_of("mxnet.npx"), shapes)
+        assert isinstance(r, ConvTranspose)
+        assert (r.padding.pairs, r.output_padding) == (((padding, padding),), (extra,))
+    result = outcome(text.format(8), adapter_of("mxnet.npx"), shapes)
+    assert result == "target_shape: it is above the largest output"
 
 
 def test_what_the_call_leaves_open_is_filled_in() -> None:

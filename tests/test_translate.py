@@ -35,6 +35,8 @@ REFUSED = (
     "tf.nn.pool has no 'SAME' with dilations",
     "'output_shape' is the sizes of all axes",
     "it belongs to --input",
+    "its indices count the channels",
+    "powers of odd order keep their signs",
     "PyTorch pools with at most half of the window",
     "PyTorch refuses 'same' at strides above 1",
 )
@@ -53,7 +55,7 @@ def normal(r: Request) -> Request:
     if isinstance(r, Pool):
         floor = dataclasses.replace(r, ceil_mode=False)
         r = floor if floor.output_shape == r.output_shape else r
-        counted = r.count_include_pad or r.padding.none
+        counted = r.count_include_pad or r.padding.none or r.divisor is not None
         r = dataclasses.replace(r, count_include_pad=counted)
     return r
 

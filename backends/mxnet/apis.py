@@ -11,7 +11,8 @@ from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, literal, scalar
 
-from .calls import GLUON, NPX
+from .calls import NPX
+from .layer_calls import GLUON
 from .lowering import NPX_WORDS, Options, npx_call, options_said, written
 from .pooling import MXNetPooling
 
@@ -33,7 +34,8 @@ class Npx(MXNetPooling):
         words = options_said(NPX_WORDS, options)
         if "pooling_convention" in words:
             words["pooling_convention"] = "full"
-        pool = {"kernel": r.window, "pool_type": None if r.kind == "max" else r.kind}
+        kind = "sum" if r.divisor == 1 else None if r.kind == "max" else r.kind
+        pool = {"kernel": r.window, "pool_type": kind}
         norm = int(r.norm) if r.kind == "lp" else None
         return [], [], call(self.function(r), "x", **pool, p_value=norm, **words)
 
@@ -44,6 +46,11 @@ class Npx(MXNetPooling):
         rests = [full - size for full, size in sizes]
         meant = tuple((rest + 1) // 2 for rest in rests), tuple(rest % 2 for rest in rests)
         return r.sized and min(rests) >= 0 and meant == (r.padding.symmetric, r.output_padding)
+
+    def summed(self, r: Pool) -> Program | Unsupported:
+        if r.divisor == 1:
+            return self.pooled(r, {"stride": r.stride, "ceil_mode": r.ceil_mode})
+        return super().summed(r)
 
     def norm(self, r: Pool) -> Program | Unsupported:
         if r.norm not in (1, 2, 3):
@@ -56,9 +63,9 @@ class Npx(MXNetPooling):
             return written(r, [call("npx.pooling", "x", pool_type=kind, global_pool=True)])
         if r.rank != 2 or r.kind == "max":
             return Unsupported(f"mxnet has no {r.rank}-D adaptive {r.kind} pooling")
-        size = literal(r.output_size)
-        pool = f"nd.contrib.AdaptiveAvgPooling2D(x.as_nd_ndarray(), output_size={size})"
-        return written(r, [f"x = {pool}", "return x.as_np_ndarray()"])
+        pool = call("nd.contrib.AdaptiveAvgPooling2D", "x", output_size=r.output_size)
+        lines = ["x = x.as_nd_ndarray()", f"y = {pool}", "return y.as_np_ndarray()"]
+        return written(r, lines)
 
 
 class Gluon(MXNetPooling):

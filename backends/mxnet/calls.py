@@ -1,7 +1,6 @@
-"""How MXNet is called: the signatures of ``npx`` (and ``nd``) and of Gluon's layers.
+"""How MXNet is called: the signatures of ``npx`` (and ``nd``).
 
-Source: the documentation that MXNet 1.9.1 generates for its operators, and
-``mxnet/gluon/nn/conv_layers.py``: an operator's stride is 1, a pooling layer's its window.
+Source: the documentation that MXNet 1.9.1 generates for its operators, whose strides are 1.
 """
 
 from __future__ import annotations
@@ -9,27 +8,24 @@ from __future__ import annotations
 from typing import Any
 
 from conformance import geometry
+from conformance.geometry import transposed_output_size
 from conformance.translation.calls import CallError
 from conformance.translation.reading import Draft, Fields
 from conformance.translation.signatures import (
-    CeilMode,
-    Channels,
-    Dilation,
     Dilations,
     Features,
     Flag,
     Groups,
     Ignored,
-    KernelSize,
     KernelSizes,
+    Norm,
     OutputPadding,
+    OutputSize,
+    OutputSizes,
     PaddingNumbers,
-    Stride,
     Strides,
     Table,
     Tensor,
-    Unsaid,
-    Window,
     Windows,
     Word,
 )
@@ -37,7 +33,12 @@ from conformance.translation.signatures import (
 CONVENTIONS = {"valid": False, "full": True}
 
 
-def _layout(draft: Draft, layout: str | None) -> None:
+def check_layout(draft: Draft, layout: str | None) -> None:
+    """Note where the channels are.
+
+    Raises:
+        CallError: there is no such layout.
+    """
     if layout is None:
         return
     axes = "DHW"[-draft.settle() :]
@@ -47,10 +48,19 @@ def _layout(draft: Draft, layout: str | None) -> None:
         draft.note("the call's arrays are channels last")
 
 
-def _pool(
+def pooled(
     draft: Draft, kind: str, window: Any, stride: Any, padding: Any, ceil: bool, count: bool = True
 ) -> Fields:
-    options = {"padding": padding, "ceil_mode": ceil, "count_include_pad": count}
+    """The fields of a pooling whose windows slide; a sum is an average divided by 1.
+
+    Raises:
+        CallError: ceil mode would keep a window that no case keeps.
+    """
+    options: Fields = {"padding": padding, "ceil_mode": ceil}
+    if kind in ("avg", "sum"):
+        options["count_include_pad"] = count
+    if kind == "sum":
+        kind, options["divisor"] = "avg", 1
     fields = draft.pool(f"{kind}_pool", window, stride=stride, **options)
     strides = window if stride is None else stride
     axes = (draft.axes(each, "window") for each in (window, strides, padding))
@@ -94,7 +104,7 @@ def convolution(
     if kernel is None or num_filter is None:
         raise CallError(f"{draft.name} needs 'kernel' and 'num_filter'")
     draft.settle(len(kernel))
-    _layout(draft, layout)
+    check_layout(draft, layout)
     return draft.kernel(
         "conv",
         window=kernel,
@@ -117,7 +127,7 @@ def deconvolution(
     dilate: Dilations = None,
     pad: PaddingNumbers = None,
     adj: OutputPadding = None,
-    target_shape: Unsaid = None,
+    target_shape: OutputSizes = None,
     num_filter: Features = None,
     num_group: Groups = 1,
     workspace: Ignored = 512,
@@ -132,7 +142,9 @@ def deconvolution(
     if kernel is None or num_filter is None:
         raise CallError(f"{draft.name} needs 'kernel' and 'num_filter'")
     draft.settle(len(kernel))
-    _layout(draft, layout)
+    check_layout(draft, layout)
+    if target_shape is not None:
+        pad, adj = _targeted(draft, target_shape, kernel, stride or 1, dilate or 1)
     return draft.kernel(
         "conv_transpose",
         window=kernel,
@@ -146,171 +158,80 @@ def deconvolution(
     )
 
 
+def _targeted(
+    draft: Draft, sizes: Any, window: Any, stride: Any, dilation: Any
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The padding and the output padding that MXNet takes for an output of that size.
+
+    Source: ``InferPad`` in ``src/operator/nn/deconvolution-inl.h``.
+    """
+    data = draft.shapes.input
+    if data is None:
+        raise CallError("it belongs to an input; add --input", about="output_size")
+    steps = (draft.axes(each, "stride") for each in (window, stride, dilation))
+    axes = zip(data[2:], *steps, draft.axes(sizes, "output_size"))
+    rests = [transposed_output_size(n, k, s, d, (0, 0), 0) - size for n, k, s, d, size in axes]
+    if min(rests) < 0:
+        raise CallError("it is above the largest output", about="output_size")
+    return tuple(-(-rest // 2) for rest in rests), tuple(rest % 2 for rest in rests)
+
+
 def pooling(
     draft: Draft,
     data: Tensor,
     kernel: Windows = None,
     pool_type: Word = "max",
-    global_pool: Unsaid = False,
+    global_pool: Flag = False,
     cudnn_off: Ignored = False,
     pooling_convention: Word = "valid",
     stride: Strides = None,
     pad: PaddingNumbers = None,
-    p_value: Unsaid = None,
+    p_value: Norm = None,
     count_include_pad: Flag = True,
     layout: Word = None,
     out: Ignored = None,
     name: Ignored = None,
 ) -> Fields:
     """``npx.pooling``."""
+    if pool_type not in ("max", "avg", "sum", "lp"):
+        raise CallError("there are 'max', 'avg', 'sum' and 'lp'", about="pool_type")
+    if global_pool:
+        return global_pooling(draft, pool_type, layout, kernel)
     if kernel is None:
         raise CallError(f"{draft.name} needs 'kernel'")
-    if pool_type not in ("max", "avg"):
-        raise CallError("'max' and 'avg' are translated", about="pool_type")
+    if pool_type == "lp" and p_value != 2:
+        raise CallError("2 is translated; powers of odd order keep their signs", about="norm")
     if pooling_convention not in CONVENTIONS:
         raise CallError("'valid' and 'full' are translated", about="pooling_convention")
     rank = draft.settle(len(kernel))
-    _layout(draft, layout)
+    check_layout(draft, layout)
     sizes = (kernel, stride or (1,) * rank, pad or 0)
-    return _pool(draft, pool_type, *sizes, CONVENTIONS[pooling_convention], count_include_pad)
+    return pooled(draft, pool_type, *sizes, CONVENTIONS[pooling_convention], count_include_pad)
 
 
-def conv_layer(
+def global_pooling(draft: Draft, kind: str, layout: str | None, kernel: Any = None) -> Fields:
+    """A global pooling, for which kernel, strides and padding mean nothing."""
+    if kind not in ("max", "avg"):
+        raise CallError("'max' and 'avg' are translated", about="pool_type")
+    draft.settle(None if kernel is None else len(kernel))
+    check_layout(draft, layout)
+    return draft.adaptive(f"global_{kind}_pool")
+
+
+def adaptive_pooling(
     draft: Draft,
-    channels: Features,
-    kernel_size: KernelSize,
-    strides: Stride = 1,
-    padding: PaddingNumbers = 0,
-    dilation: Dilation = 1,
-    groups: Groups = 1,
-    layout: Word = None,
-    activation: Unsaid = None,
-    use_bias: Flag = True,
-    weight_initializer: Ignored = None,
-    bias_initializer: Ignored = "zeros",
-    in_channels: Channels = 0,
-    *,
-    prefix: Ignored = None,
-    params: Ignored = None,
+    data: Tensor,
+    output_size: OutputSize = (),
+    out: Ignored = None,
+    name: Ignored = None,
 ) -> Fields:
-    """``nn.Conv2D``."""
-    _layout(draft, layout)
-    return draft.kernel(
-        "conv",
-        window=kernel_size,
-        channels=in_channels or None,
-        features=channels,
-        groups=groups,
-        stride=strides,
-        padding=padding,
-        dilation=dilation,
-        bias=use_bias,
-    )
+    """``nd.contrib.AdaptiveAvgPooling2D``."""
+    return draft.adaptive("adaptive_avg_pool", output_size=output_size or 1)
 
 
-def conv_transpose_layer(
-    draft: Draft,
-    channels: Features,
-    kernel_size: KernelSize,
-    strides: Stride = 1,
-    padding: PaddingNumbers = 0,
-    output_padding: OutputPadding = 0,
-    dilation: Dilation = 1,
-    groups: Groups = 1,
-    layout: Word = None,
-    activation: Unsaid = None,
-    use_bias: Flag = True,
-    weight_initializer: Ignored = None,
-    bias_initializer: Ignored = "zeros",
-    in_channels: Channels = 0,
-    *,
-    prefix: Ignored = None,
-    params: Ignored = None,
-) -> Fields:
-    """``nn.Conv2DTranspose``."""
-    _layout(draft, layout)
-    return draft.kernel(
-        "conv_transpose",
-        window=kernel_size,
-        channels=in_channels or None,
-        features=channels,
-        groups=groups,
-        stride=strides,
-        padding=padding,
-        dilation=dilation,
-        output_padding=output_padding,
-        bias=use_bias,
-    )
-
-
-def max_pool_layer(
-    draft: Draft,
-    pool_size: Window = 2,
-    strides: Stride = None,
-    padding: PaddingNumbers = 0,
-    layout: Word = None,
-    ceil_mode: CeilMode = False,
-    *,
-    prefix: Ignored = None,
-    params: Ignored = None,
-) -> Fields:
-    """``nn.MaxPool1D`` and ``nn.MaxPool2D``."""
-    _layout(draft, layout)
-    return _pool(draft, "max", pool_size, strides, padding, ceil_mode)
-
-
-def max_pool_3d_layer(
-    draft: Draft,
-    pool_size: Window = 2,
-    strides: Stride = None,
-    padding: PaddingNumbers = 0,
-    ceil_mode: CeilMode = False,
-    layout: Word = None,
-    *,
-    prefix: Ignored = None,
-    params: Ignored = None,
-) -> Fields:
-    """``nn.MaxPool3D``."""
-    return max_pool_layer(draft, pool_size, strides, padding, layout, ceil_mode)
-
-
-def avg_pool_1d_layer(
-    draft: Draft,
-    pool_size: Window = 2,
-    strides: Stride = None,
-    padding: PaddingNumbers = 0,
-    layout: Word = None,
-    ceil_mode: CeilMode = False,
-    count_include_pad: Flag = True,
-    *,
-    prefix: Ignored = None,
-    params: Ignored = None,
-) -> Fields:
-    """``nn.AvgPool1D``."""
-    _layout(draft, layout)
-    return _pool(draft, "avg", pool_size, strides, padding, ceil_mode, count_include_pad)
-
-
-def avg_pool_layer(
-    draft: Draft,
-    pool_size: Window = 2,
-    strides: Stride = None,
-    padding: PaddingNumbers = 0,
-    ceil_mode: CeilMode = False,
-    layout: Word = None,
-    count_include_pad: Flag = True,
-    *,
-    prefix: Ignored = None,
-    params: Ignored = None,
-) -> Fields:
-    """``nn.AvgPool2D`` and ``nn.AvgPool3D``."""
-    sizes = (pool_size, strides, padding, layout)
-    return avg_pool_1d_layer(draft, *sizes, ceil_mode, count_include_pad)
-
-
-WHOLE = "its window is the whole input, whatever the size"
+ARRAYS = ("nd", "mx.nd", "mxnet.nd", "sym", "mx.sym", "mxnet.sym")
 NPX = Table(
-    ("npx", "mx.npx", "mxnet.npx", "nd", "mx.nd", "mxnet.nd", "sym", "mx.sym", "mxnet.sym"),
+    ("npx", "mx.npx", "mxnet.npx", *ARRAYS, *(f"{each}.contrib" for each in ARRAYS)),
     {
         "convolution": convolution,
         "deconvolution": deconvolution,
@@ -318,23 +239,6 @@ NPX = Table(
         "Convolution": convolution,
         "Deconvolution": deconvolution,
         "Pooling": pooling,
-    },
-)
-GLUON = Table(
-    ("nn", "gluon.nn", "mx.gluon.nn", "mxnet.gluon.nn"),
-    {
-        "Conv{rank}D": conv_layer,
-        "Conv{rank}DTranspose": conv_transpose_layer,
-        "MaxPool1D": max_pool_layer,
-        "MaxPool2D": max_pool_layer,
-        "MaxPool3D": max_pool_3d_layer,
-        "AvgPool1D": avg_pool_1d_layer,
-        "AvgPool2D": avg_pool_layer,
-        "AvgPool3D": avg_pool_layer,
-    },
-    {
-        "GlobalMaxPool{rank}D": WHOLE,
-        "GlobalAvgPool{rank}D": WHOLE,
-        "ReflectionPad2D": "it only pads; translate the operator behind it",
+        "AdaptiveAvgPooling2D": adaptive_pooling,
     },
 )

@@ -36,6 +36,10 @@ class MXNetPooling(MXNetApi):
     def norm(self, r: Pool) -> Program | Unsupported:
         """The API's own L^p pooling."""
 
+    def summed(self, r: Pool) -> Program | Unsupported:
+        """The API's own average divided by a number."""
+        return Unsupported(f"{self.function(r)} divides by what it counts only")
+
     @abstractmethod
     def adaptive(self, r: Pool) -> Program | Unsupported:
         """The API's own adaptive or global pooling."""
@@ -62,9 +66,7 @@ class MXNetPooling(MXNetApi):
     def avg_pool(self, r: Pool) -> Lowering:
         ceil = {"ceil_mode": r.ceil_mode, "count_include_pad": r.count_include_pad}
         if r.divisor is not None:
-            native: Program | Unsupported = Unsupported(
-                f"{self.function(r)} divides by what it counts only"
-            )
+            native = self.summed(r)
             result = f"x / {r.divisor}" if r.divisor > 1 else "x"
             return Lowering(native, _wide(r, [*self._sums(r), result]))
         native = self.pooled(r, {"stride": r.stride, **ceil})

@@ -1,8 +1,7 @@
 """How TensorFlow is called: the signatures of ``tf.nn``.
 
 Source: https://www.tensorflow.org/api_docs/python/tf/nn. A padding word is that of the forward
-convolution; an average under 'SAME' leaves the padding out of the count. A data format of None
-stands for channels last.
+convolution. A data format of None stands for channels last.
 """
 
 from __future__ import annotations
@@ -23,59 +22,11 @@ from conformance.translation.signatures import (
     Strides,
     Table,
     Tensor,
-    Window,
-    Windows,
     Word,
 )
 
-WORDS = {"SAME": "same", "VALID": "valid"}
-FORMATS = {1: ("NWC", "NCW"), 2: ("NHWC", "NCHW"), 3: ("NDHWC", "NCDHW")}
-
-
-class _Format:
-    """Where the spatial axes are among all axes."""
-
-    def __init__(self, draft: Draft, data_format: str | None, *said: int | None) -> None:
-        known = {name: rank for rank, names in FORMATS.items() for name in names}
-        if data_format is not None and data_format not in known:
-            raise CallError(f"there are {', '.join(known)}", about="data_format")
-        rank = draft.settle(known[data_format] if data_format else None, *said)
-        if data_format is not None and known[data_format] != rank:
-            raise CallError(f"{draft.name} takes {' or '.join(FORMATS[rank])}", about="data_format")
-        self.draft, self.rank = draft, rank
-        self.first = data_format is not None and data_format[1] == "C"
-        if self.first:
-            draft.note("the call's arrays are channels first")
-
-    def inner(self, values: Any) -> Any:
-        """The entries of the spatial axes, of values for all axes."""
-        return values[2:] if self.first else values[1:-1]
-
-    def outer(self, values: Any) -> tuple[Any, Any]:
-        """The entries of batch and channels."""
-        return values[0], values[1 if self.first else -1]
-
-    def axes(self, values: Any, about: str, default: int = 1) -> tuple[int, ...]:
-        """A number for all axes, one per spatial axis, or one per axis of the tensor."""
-        values = default if values is None else values
-        if isinstance(values, tuple) and len(values) == self.rank + 2:
-            if self.outer(values) != (1, 1):
-                raise CallError("batch and channels are given 1", about=about)
-            values = self.inner(values)
-        if isinstance(values, tuple) and len(values) == 1:
-            values = values[0]
-        return self.draft.axes(values, about)
-
-    def padding(self, padding: Any) -> Any:
-        """The padding in a case's words."""
-        if isinstance(padding, str):
-            if padding not in WORDS:
-                raise CallError("there are 'SAME' and 'VALID'", about="padding")
-            return WORDS[padding]
-        if len(padding) != self.rank + 2 or self.outer(padding) != ((0, 0), (0, 0)):
-            message = "a pair per axis is needed, (0, 0) for batch and channels"
-            raise CallError(message, about="padding")
-        return self.inner(padding)
+from .formats import Format, length
+from .pool_calls import max_pool_with_argmax, pool, pool_by_sides, pool_by_word
 
 
 def _conv(
@@ -86,7 +37,7 @@ def _conv(
     dilations: Any,
     *said: int | None,
 ) -> Fields:
-    of = _Format(draft, data_format, *said)
+    of = Format(draft, data_format, *said)
     return draft.kernel(
         "conv",
         groups=_groups(draft),
@@ -102,10 +53,6 @@ def _groups(draft: Draft) -> int:
     if data is None or kernel is None or min(len(data), len(kernel)) < 2 or not kernel[1]:
         return 1
     return data[1] // kernel[1] if data[1] and data[1] % kernel[1] == 0 else 1
-
-
-def _length(value: Any) -> int | None:
-    return len(value) if isinstance(value, tuple) and len(value) > 1 else None
 
 
 def conv1d(
@@ -161,7 +108,7 @@ def convolution(
     name: Ignored = None,
 ) -> Fields:
     """``tf.nn.convolution``."""
-    lengths = _length(strides), _length(dilations)
+    lengths = length(strides), length(dilations)
     return _conv(draft, strides, padding, data_format, dilations, *lengths)
 
 
@@ -176,7 +123,7 @@ def depthwise_conv2d(
     name: Ignored = None,
 ) -> Fields:
     """``tf.nn.depthwise_conv2d``."""
-    of = _Format(draft, data_format)
+    of = Format(draft, data_format)
     data, kernel = draft.shapes.input, draft.shapes.kernel
     channels = data[1] if data is not None and len(data) > 1 else 0
     return draft.kernel(
@@ -192,7 +139,7 @@ def depthwise_conv2d(
 def _transpose(
     draft: Draft, output_shape: Any, strides: Any, padding: Any, data_format: Any, dilations: Any
 ) -> Fields:
-    of = _Format(draft, data_format, len(output_shape) - 2)
+    of = Format(draft, data_format, len(output_shape) - 2)
     if len(output_shape) != of.rank + 2:
         raise CallError("the sizes of all axes are needed", about="output_padding")
     batch, features = of.outer(output_shape)
@@ -272,84 +219,6 @@ def conv2d_transpose(
     return _transpose(draft, output_shape, strides, padding, data_format, dilations)
 
 
-def _pool(
-    draft: Draft,
-    kind: str,
-    window: Any,
-    strides: Any,
-    padding: Any,
-    data_format: Any,
-    dilations: Any = None,
-    *said: int | None,
-) -> Fields:
-    of = _Format(draft, data_format, *said)
-    dilation = of.axes(dilations, "dilation")
-    if padding == "SAME" and max(dilation) > 1:
-        raise CallError("tf.nn.pool has no 'SAME' with dilations", about="padding")
-    return draft.pool(
-        f"{kind}_pool",
-        of.axes(window, "window"),
-        stride=of.axes(strides, "stride"),
-        padding=of.padding(padding),
-        dilation=dilation,
-        count_include_pad=False if kind == "avg" and padding == "SAME" else None,
-    )
-
-
-def pool_by_word(
-    draft: Draft,
-    input: Tensor,
-    ksize: Window,
-    strides: Stride,
-    padding: PaddingWord,
-    data_format: Word = None,
-    name: Ignored = None,
-) -> Fields:
-    """``tf.nn.avg_pool2d``: the average, and the maximum in 3-D, have no explicit padding."""
-    return pool_by_sides(draft, input, ksize, strides, padding, data_format)
-
-
-def pool_by_sides(
-    draft: Draft,
-    input: Tensor,
-    ksize: Window,
-    strides: Stride,
-    padding: PaddingSides,
-    data_format: Word = None,
-    name: Ignored = None,
-) -> Fields:
-    """``tf.nn.max_pool2d``."""
-    kind = "max" if "max" in draft.name else "avg"
-    said = _window_rank(ksize) if draft.rank is None and data_format is None else None
-    return _pool(draft, kind, ksize, strides, padding, data_format, None, said)
-
-
-def _window_rank(ksize: Any) -> int | None:
-    """The number of axes where a window says it: three entries may be 1-D's all or 3-D's inner."""
-    length = _length(ksize)
-    if length is None or length == 3:
-        return None
-    return length if length == 2 else length - 2
-
-
-def pool(
-    draft: Draft,
-    input: Tensor,
-    window_shape: Windows,
-    pooling_type: Word,
-    strides: Stride = None,
-    padding: PaddingWord = "VALID",
-    data_format: Word = None,
-    dilations: Dilation = None,
-    name: Ignored = None,
-) -> Fields:
-    """``tf.nn.pool``."""
-    if pooling_type not in ("MAX", "AVG"):
-        raise CallError("there are 'MAX' and 'AVG'", about="pooling_type")
-    kind, rank = pooling_type.lower(), len(window_shape)
-    return _pool(draft, kind, window_shape, strides, padding, data_format, dilations, rank)
-
-
 CALLS = Table(
     ("tf.nn", "nn", "tensorflow.nn"),
     {
@@ -366,12 +235,12 @@ CALLS = Table(
         "max_pool1d": pool_by_sides,
         "max_pool2d": pool_by_sides,
         "max_pool3d": pool_by_word,
+        "max_pool_with_argmax": max_pool_with_argmax,
         "avg_pool": pool_by_word,
         "avg_pool{rank}d": pool_by_word,
         "pool": pool,
     },
     {
-        "max_pool_with_argmax": "it gives indices as well; use tf.nn.max_pool2d",
         "separable_conv2d": "it is two convolutions; translate each",
         "fractional_max_pool": "its windows are random",
         "fractional_avg_pool": "its windows are random",

@@ -22,6 +22,7 @@ from conformance.translation.signatures import (
     KernelSize,
     Multiplier,
     OutputPadding,
+    OutputSize,
     PaddingWord,
     Stride,
     Table,
@@ -81,13 +82,8 @@ def conv(
     input_shape: InputShape = None,
 ) -> Fields:
     """``keras.layers.Conv2D``."""
-    amount: Any
-    if draft.rank == 1 and padding.lower() == "causal":
-        _prepare(draft, "valid", data_format, input_shape)
-        sizes = draft.axes(kernel_size, "kernel"), draft.axes(dilation_rate, "dilation")
-        amount = [(effective_window(sizes[0][0], sizes[1][0]) - 1, 0)]
-    else:
-        amount = _prepare(draft, padding, data_format, input_shape)
+    causal = draft.rank == 1 and padding.lower() == "causal"
+    word = _prepare(draft, "valid" if causal else padding, data_format, input_shape)
     _unmixed(draft, strides, dilation_rate)
     return draft.kernel(
         "conv",
@@ -95,7 +91,7 @@ def conv(
         features=filters,
         groups=groups,
         stride=strides,
-        padding=amount,
+        padding="causal" if causal else word,
         dilation=dilation_rate,
         bias=use_bias,
         dtype=dtype_name(dtype),
@@ -297,7 +293,38 @@ def avg_pool(
     return _pool(draft, "avg_pool", pool_size, strides, padding, data_format, dtype)
 
 
-WHOLE = "its window is the whole input, whatever the size"
+def adaptive_pool(
+    draft: Draft,
+    output_size: OutputSize,
+    data_format: Word = None,
+    *,
+    name: Ignored = None,
+    dtype: DType = None,
+    trainable: Ignored = True,
+) -> Fields:
+    """``keras.layers.AdaptiveMaxPooling2D`` and ``AdaptiveAveragePooling2D``."""
+    _prepare(draft, "valid", data_format, None)
+    op = "adaptive_max_pool" if "Max" in draft.name else "adaptive_avg_pool"
+    return draft.adaptive(op, output_size=output_size, dtype=dtype_name(dtype))
+
+
+def global_pool(
+    draft: Draft,
+    data_format: Word = None,
+    keepdims: Flag = False,
+    *,
+    name: Ignored = None,
+    dtype: DType = None,
+    trainable: Ignored = True,
+) -> Fields:
+    """``keras.layers.GlobalMaxPooling2D`` and ``GlobalAveragePooling2D``."""
+    _prepare(draft, "valid", data_format, None)
+    if not keepdims:
+        draft.note("the call's result has no spatial axes; here they have one element each")
+    op = "global_max_pool" if "Max" in draft.name else "global_avg_pool"
+    return draft.adaptive(op, dtype=dtype_name(dtype))
+
+
 CALLS = Table(
     ("keras.layers", "layers", "tf.keras.layers", "tensorflow.keras.layers"),
     {
@@ -312,12 +339,14 @@ CALLS = Table(
         "MaxPool{rank}D": max_pool,
         "AveragePooling{rank}D": avg_pool,
         "AvgPool{rank}D": avg_pool,
+        "AdaptiveMaxPooling{rank}D": adaptive_pool,
+        "AdaptiveAveragePooling{rank}D": adaptive_pool,
+        "GlobalMaxPooling{rank}D": global_pool,
+        "GlobalMaxPool{rank}D": global_pool,
+        "GlobalAveragePooling{rank}D": global_pool,
+        "GlobalAvgPool{rank}D": global_pool,
     },
     {
         "SeparableConv{rank}D": "it is two convolutions; translate each",
-        "GlobalMaxPooling{rank}D": WHOLE,
-        "GlobalAveragePooling{rank}D": WHOLE,
-        "AdaptiveMaxPooling{rank}D": "its windows depend on the input's size",
-        "AdaptiveAveragePooling{rank}D": "its windows depend on the input's size",
     },
 )

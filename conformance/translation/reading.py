@@ -165,6 +165,16 @@ class Draft:
             fields.pop("count_include_pad", None)
         return self._fields(op, whole, whole[1] if whole else CHANNELS, sizes, fields)
 
+    def adaptive(self, op: str, **options: Any) -> Fields:
+        """The fields of an adaptive or global pooling; ``options`` as in `kernel`.
+
+        Raises:
+            CallError: the input does not have the number of axes.
+        """
+        rank, whole = self.settle(), self._shape("input", "N,C")
+        channels = whole[1] if whole else CHANNELS
+        return self._fields(op, whole, channels, (1,) * rank, _given(options))
+
     def fill(self, shape: tuple[int, ...]) -> None:
         """Take an input's shape from the call."""
         self.shapes = replace(self.shapes, input=shape)

@@ -123,6 +123,11 @@ OutputPadding = Annotated[
 ]
 InputShape = Annotated[Any, Parameter("the sizes of all axes but the batch", _several, "input")]
 OutputShape = Annotated[Any, Parameter("the sizes of all axes", _several, "output_padding")]
+OutputSize = Annotated[Any, Parameter(_MANY, _per_axis, "output_size")]
+OutputSizes = Annotated[
+    Any, Parameter("one whole number per spatial axis", _several, "output_size")
+]
+Norm = Annotated[Any, Parameter("a whole number from 1 on", _whole, "norm")]
 Groups = Annotated[Any, Parameter(_ONE, _whole, "groups")]
 Word = Annotated[Any, Parameter("a word in quotes", _word)]
 PaddingMode = Annotated[Any, Parameter("a word in quotes", _word, "padding_mode")]
