@@ -37,11 +37,14 @@ TEMPLATES = {
         "import torch\nfrom torch import nn\nfrom torch.func import functional_call\n"
         "layer = {call}\n"
         "def forward(x, *weights):\n"
-        "    return functional_call(layer, dict(zip(('weight', 'bias'), weights)), x)\n"
+        "    y = functional_call(layer, dict(zip(('weight', 'bias'), weights)), x)\n"
+        "    return y[1] if isinstance(y, tuple) else y\n"
     ),
     "torch.nn.functional": (
         "import torch\nimport torch.nn.functional as F\n"
-        "def forward(x, w=None, b=None):\n    return {call}\n"
+        "def forward(x, w=None, b=None):\n"
+        "    y = {call}\n"
+        "    return y[1] if isinstance(y, tuple) else y\n"
     ),
     "jax.lax": (
         "import jax.numpy as jnp\nfrom jax import lax\ndef forward(x, w=None):\n    return {call}\n"
@@ -94,11 +97,22 @@ WRITTEN: list[tuple[str, str, tuple[int, ...], tuple[int, ...] | None]] = [
     ("torch.nn", "nn.MaxPool2d(3, padding=1)", NCHW, None),
     ("torch.nn", "nn.MaxPool2d((2, 3), ceil_mode=True, dilation=2)", NCHW, None),
     ("torch.nn", "nn.AvgPool2d(2, 3, 1)", NCHW, None),
+    ("torch.nn", "nn.AvgPool2d(2, 3, 1, divisor_override=3)", NCHW, None),
+    ("torch.nn", "nn.MaxPool2d(3, 2, 1, return_indices=True)", NCHW, None),
+    ("torch.nn", "nn.AdaptiveAvgPool2d((4, None))", NCHW, None),
+    ("torch.nn", "nn.AdaptiveMaxPool2d(1)", NCHW, None),
+    ("torch.nn", "nn.LPPool2d(2, (3, 2), stride=2)", NCHW, None),
     ("torch.nn.functional", "F.conv2d(x, w, b, 2, 1, 2)", NCHW, K4),
     ("torch.nn.functional", "torch.conv1d(x, w, padding='valid')", (2, 4, 9), K3),
     ("torch.nn.functional", "F.conv_transpose2d(x, w, None, 2, 1, 1)", NCHW, (4, 6, 3, 3)),
     ("torch.nn.functional", "F.avg_pool1d(x, 3, 2, 1, True, False)", (2, 4, 9), None),
     ("torch.nn.functional", "F.max_pool3d(x, 2)", (1, 2, 5, 4, 6), None),
+    ("torch.nn.functional", "F.max_pool1d(x, 3, 1, return_indices=True)", (2, 4, 9), None),
+    ("torch.nn.functional", "F.avg_pool3d(x, 2, divisor_override=5)", (1, 2, 5, 4, 6), None),
+    ("torch.nn.functional", "F.adaptive_avg_pool2d(x, (1, 1))", NCHW, None),
+    ("torch.nn.functional", "F.adaptive_avg_pool1d(x, 4)", (2, 4, 9), None),
+    ("torch.nn.functional", "F.adaptive_max_pool3d(x, (2, 3, None))", (1, 2, 5, 4, 6), None),
+    ("torch.nn.functional", "F.lp_pool1d(x, 4.0, 3)", (2, 4, 9), None),
     ("jax.lax", "lax.conv(x, w, (1, 2), 'SAME')", NCHW, K4),
     ("jax.lax", "lax.conv_general_dilated(x, w, (2, 2), 'SAME_LOWER')", NCHW, K4),
     ("jax.lax", "lax.conv_general_dilated(x, w, (2, 1), [(0, 2), (1, 0)], None, (2, 1))", NCHW, K4),
@@ -229,11 +243,11 @@ JARGON = re.compile(r"Traceback|<class|object at 0x|Symbol\(|pydantic|Input shou
 
 
 def operator_call(source: str, api: Api) -> str:
-    """The first call in a program that the API reads."""
+    """The first call in a program that the API knows; empty where there is none."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and api.calls.knows(ast.unparse(node.func)):
             return ast.get_source_segment(source, node) or ""
-    raise AssertionError(f"no call of {api.name} in:\n{source}")
+    return ""
 
 
 def adapter_of(api: str) -> Adapter:

@@ -157,12 +157,15 @@ def test_any_text_is_read_or_gets_one_sentence(text: str, api: str) -> None:
         ("torch.nn", "nn.Conv2d(3, 8, 3, groups=2)", "groups: 2 groups do not divide 3"),
         ("torch.nn", "nn.Conv2d(3, 8, 3, padding=((0, 1), 2))", "not ((0, 1), 2)"),
         ("torch.nn", "nn.Conv2d(3, 8, 3, 2, 'same')", "refuses 'same' at strides above 1"),
-        ("torch.nn", "nn.Conv2d(3, 8, 3, dtype=torch.complex64)", "not torch.complex64"),
-        ("torch.nn", "nn.MaxPool2d(2, return_indices=True)", "'return_indices' has no"),
-        ("torch.nn", "nn.AvgPool2d(2, divisor_override=3)", "'divisor_override' has no"),
+        ("torch.nn", "nn.Conv2d(3, 8, 3, dtype=torch.bool)", "not torch.bool"),
+        ("torch.nn", "nn.AdaptiveMaxPool2d(2, True)", "'return_indices' has no"),
+        ("torch.nn", "nn.AvgPool2d(2, divisor_override=0)", "'divisor_override' is a whole"),
         ("torch.nn", "nn.AvgPool1d(2, divisor_override=3)", "no argument 'divisor_override'"),
-        ("torch.nn", "nn.LPPool2d(2, 3)", "it takes a norm"),
-        ("torch.nn", "nn.AdaptiveAvgPool2d(1)", "its windows depend on the input's size"),
+        ("torch.nn", "nn.LPPool2d(3, 2)", "norm_type: PyTorch takes powers of x, not of |x|"),
+        ("torch.nn", "nn.LPPool2d(0, 2)", "'norm_type' is a number above 0"),
+        ("torch.nn", "nn.LPPool2d(2, 2, ceil_mode=True)", "ceil_mode: PyTorch scales the norm"),
+        ("torch.nn", "nn.AdaptiveAvgPool2d((1, 2, 3))", "output_size: one number per spatial"),
+        ("torch.nn", "nn.AdaptiveAvgPool2d(0)", "'output_size' is a whole number from 1 on"),
         ("torch.nn.functional", "F.conv2d(x, w)", "add --kernel O,I,H,W"),
         ("torch.nn.functional", "F.conv_transpose1d(x, w)", "add --kernel I,O,W"),
         ("torch.nn.functional", "F.conv2d(3, w)", "'input' is the name of a tensor"),
@@ -264,6 +267,13 @@ def test_explicit_padding_of_flax_pads_the_dilated_input() -> None:
     wide = resolved("flax.linen", text.format("((2, 3), (1, 2))"))
     assert isinstance(wide, ConvTranspose)
     assert (wide.padding.pairs, wide.output_padding) == (((0, 0), (1, 1)), (1, 1))
+
+
+def test_one_position_is_global_pooling() -> None:
+    assert resolved("torch.nn", "nn.AdaptiveAvgPool2d(1)").op == "global_avg_pool"
+    assert resolved("torch.nn.functional", "F.adaptive_max_pool1d(x, 1)").op == "global_max_pool"
+    shared = resolved("torch.nn", "nn.AdaptiveAvgPool2d((None, 7))")
+    assert shared.output_shape == (1, 3, 32, 7)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from conformance import cli, discovery
 from conformance.adapter import Adapter, Api, Program
 from conformance.discovery import Backend, UsageError
-from conformance.request import ConvTranspose, Padding, Pool, Request
+from conformance.request import ConvTranspose, Padding, Pool, PoolOp, Request
 from conformance.translation import translate
 from conformance.translation.calls import CallError
 from conformance.translation.reading import Place, Reading, Shapes
@@ -39,6 +39,13 @@ REFUSED = (
     "powers of odd order keep their signs",
     "PyTorch pools with at most half of the window",
     "PyTorch refuses 'same' at strides above 1",
+    "PyTorch takes powers of x",
+    "PyTorch scales the norm",
+    "its windows depend on the input's size",
+    "its window is the whole input",
+    "'global_pool' has no counterpart",
+    "'p_value' has no counterpart",
+    "it gives indices as well",
 )
 
 
@@ -52,6 +59,9 @@ def normal(r: Request) -> Request:
     padding = Padding(pairs, mode="zeros" if r.padding.none else r.padding.mode)
     dilation = tuple(d if k > 1 else 1 for d, k in zip(r.dilation, r.window))
     r = dataclasses.replace(r, padding=padding, dilation=dilation)
+    if isinstance(r, Pool) and r.output_size is not None:
+        op: PoolOp = "adaptive_max_pool" if r.kind == "max" else "adaptive_avg_pool"
+        return dataclasses.replace(r, op=op)
     if isinstance(r, Pool):
         floor = dataclasses.replace(r, ceil_mode=False)
         r = floor if floor.output_shape == r.output_shape else r
@@ -66,6 +76,8 @@ def plain_requests(draw: st.DrawFn) -> Request:
     r = draw(requests(empty=False))
     if isinstance(r, Pool):
         r = dataclasses.replace(r, padding_value=None)
+    if isinstance(r, ConvTranspose):
+        r = dataclasses.replace(r, sized=False)  # a layer is told the size where it is called
     if r.padding.word == "explicit" and draw(st.booleans()):
         pairs = tuple((max(pair), max(pair)) for pair in r.padding.pairs)
         padding = Padding(pairs, "explicit", r.padding.mode)
@@ -86,6 +98,10 @@ def test_what_an_api_writes_is_read_back(r: Request) -> None:
 def _assert_read_back(source: str, adapter: Adapter, api: Api, r: Request) -> None:
     """The request again, or a refusal where the framework itself refuses what is written."""
     text = operator_call(source, api)
+    if not text:
+        # MXNet's adaptive average stands in another namespace than what is read.
+        assert r.op == "adaptive_avg_pool", source
+        return
     kernel = None if isinstance(r, Pool) else r.kernel_shape
     result = outcome(text, adapter, Shapes(r.input_shape, kernel))
     if isinstance(result, str):

@@ -14,16 +14,19 @@ from conformance.translation.signatures import (
     CeilMode,
     Channels,
     Dilation,
+    Divisor,
     DType,
     Features,
     Flag,
     Groups,
     Ignored,
     KernelSize,
+    Norm,
     OutputPadding,
     PaddingMode,
     PaddingNumbers,
     PaddingNumbersOrWord,
+    Sizes,
     Stride,
     Table,
     Tensor,
@@ -198,18 +201,24 @@ def _pool(draft: Draft, op: str, window: Any, padding: Any, **options: Any) -> F
     return draft.pool(op, window, padding=padding, **options)
 
 
+def _max_pool(draft: Draft, window: Any, padding: Any, indices: bool, **options: Any) -> Fields:
+    if indices:
+        draft.note("of the two results that the call gives, the indices are meant")
+    return _pool(draft, "max_pool_indices" if indices else "max_pool", window, padding, **options)
+
+
 def max_pool_layer(
     draft: Draft,
     kernel_size: Window,
     stride: Stride = None,
     padding: PaddingNumbers = 0,
     dilation: Dilation = 1,
-    return_indices: Unsaid = False,
+    return_indices: Flag = False,
     ceil_mode: CeilMode = False,
 ) -> Fields:
     """``nn.MaxPool2d``."""
     options = {"stride": stride, "dilation": dilation, "ceil_mode": ceil_mode}
-    return _pool(draft, "max_pool", kernel_size, padding, **options)
+    return _max_pool(draft, kernel_size, padding, return_indices, **options)
 
 
 def max_pool(
@@ -220,11 +229,11 @@ def max_pool(
     padding: PaddingNumbers = 0,
     dilation: Dilation = 1,
     ceil_mode: CeilMode = False,
-    return_indices: Unsaid = False,
+    return_indices: Flag = False,
 ) -> Fields:
     """``F.max_pool2d``."""
     options = {"stride": stride, "dilation": dilation, "ceil_mode": ceil_mode}
-    return _pool(draft, "max_pool", kernel_size, padding, **options)
+    return _max_pool(draft, kernel_size, padding, return_indices, **options)
 
 
 def avg_pool_1d_layer(
@@ -247,10 +256,12 @@ def avg_pool_layer(
     padding: PaddingNumbers = 0,
     ceil_mode: CeilMode = False,
     count_include_pad: Flag = True,
-    divisor_override: Unsaid = None,
+    divisor_override: Divisor = None,
 ) -> Fields:
     """``nn.AvgPool2d``."""
-    return avg_pool_1d_layer(draft, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    options = {"ceil_mode": ceil_mode, "count_include_pad": count_include_pad}
+    options |= {"stride": stride, "divisor": divisor_override}
+    return _pool(draft, "avg_pool", kernel_size, padding, **options)
 
 
 def avg_pool_1d(
@@ -274,14 +285,70 @@ def avg_pool(
     padding: PaddingNumbers = 0,
     ceil_mode: CeilMode = False,
     count_include_pad: Flag = True,
-    divisor_override: Unsaid = None,
+    divisor_override: Divisor = None,
 ) -> Fields:
     """``F.avg_pool2d``."""
-    return avg_pool_1d_layer(draft, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    words = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    return avg_pool_layer(draft, *words)
 
 
-ADAPTIVE = "its windows depend on the input's size, a pooling here has one window and stride"
-NORM = "it takes a norm over each window, not the maximum or the average"
+def lp_pool_layer(
+    draft: Draft,
+    norm_type: Norm,
+    kernel_size: Window,
+    stride: Stride = None,
+    ceil_mode: CeilMode = False,
+) -> Fields:
+    """``nn.LPPool2d``, as far as it is a norm.
+
+    Raises:
+        CallError: PyTorch gives something else than the norm.
+    """
+    if norm_type % 2:
+        message = "PyTorch takes powers of x, not of |x|: only an even number makes a norm of them"
+        raise CallError(message, about="norm")
+    if ceil_mode:
+        message = "PyTorch scales the norm of a window that overhangs up to the whole window"
+        raise CallError(message, about="ceil_mode")
+    return draft.pool("lp_pool", kernel_size, stride=stride, norm=norm_type)
+
+
+def lp_pool(
+    draft: Draft,
+    input: Tensor,
+    norm_type: Norm,
+    kernel_size: Window,
+    stride: Stride = None,
+    ceil_mode: CeilMode = False,
+) -> Fields:
+    """``F.lp_pool2d``, as `lp_pool_layer`."""
+    return lp_pool_layer(draft, norm_type, kernel_size, stride, ceil_mode)
+
+
+def adaptive_avg_pool_layer(draft: Draft, output_size: Sizes) -> Fields:
+    """``nn.AdaptiveAvgPool2d``."""
+    return draft.adapted("avg", output_size)
+
+
+def adaptive_avg_pool(draft: Draft, input: Tensor, output_size: Sizes) -> Fields:
+    """``F.adaptive_avg_pool2d``."""
+    return draft.adapted("avg", output_size)
+
+
+def adaptive_max_pool_layer(
+    draft: Draft, output_size: Sizes, return_indices: Unsaid = False
+) -> Fields:
+    """``nn.AdaptiveMaxPool2d``."""
+    return draft.adapted("max", output_size)
+
+
+def adaptive_max_pool(
+    draft: Draft, input: Tensor, output_size: Sizes, return_indices: Unsaid = False
+) -> Fields:
+    """``F.adaptive_max_pool2d``."""
+    return draft.adapted("max", output_size)
+
+
 LAYERS = Table(
     ("nn", "torch.nn"),
     {
@@ -293,11 +360,9 @@ LAYERS = Table(
         "AvgPool1d": avg_pool_1d_layer,
         "AvgPool2d": avg_pool_layer,
         "AvgPool3d": avg_pool_layer,
-    },
-    {
-        "AdaptiveAvgPool{rank}d": ADAPTIVE,
-        "AdaptiveMaxPool{rank}d": ADAPTIVE,
-        "LPPool{rank}d": NORM,
+        "AdaptiveAvgPool{rank}d": adaptive_avg_pool_layer,
+        "AdaptiveMaxPool{rank}d": adaptive_max_pool_layer,
+        "LPPool{rank}d": lp_pool_layer,
     },
 )
 FUNCTIONS = Table(
@@ -309,10 +374,8 @@ FUNCTIONS = Table(
         "avg_pool1d": avg_pool_1d,
         "avg_pool2d": avg_pool,
         "avg_pool3d": avg_pool,
-    },
-    {
-        "adaptive_avg_pool{rank}d": ADAPTIVE,
-        "adaptive_max_pool{rank}d": ADAPTIVE,
-        "lp_pool{rank}d": NORM,
+        "adaptive_avg_pool{rank}d": adaptive_avg_pool,
+        "adaptive_max_pool{rank}d": adaptive_max_pool,
+        "lp_pool{rank}d": lp_pool,
     },
 )

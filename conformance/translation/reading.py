@@ -175,6 +175,26 @@ class Draft:
         channels = whole[1] if whole else CHANNELS
         return self._fields(op, whole, channels, (1,) * rank, _given(options))
 
+    def adapted(self, kind: str, sizes: int | tuple[int | None, ...] | None) -> Fields:
+        """The fields of a pooling of ``kind`` to ``sizes`` positions, None where all are kept.
+
+        One position on every axis is global pooling.
+
+        Raises:
+            CallError: the sizes do not fit the number of axes.
+        """
+        rank = self.settle()
+        several = sizes if isinstance(sizes, tuple) else (sizes,) * rank
+        if len(several) != rank:
+            raise CallError(f"one number per spatial axis is needed, {rank}", about="output_size")
+        whole = self._shape("input", "N,C")
+        fields = self._fields("", whole, whole[1] if whole else CHANNELS, (1,) * rank, {})
+        spatial = fields["input"]["shape"][2:]
+        counts = [own if size is None else size for size, own in zip(several, spatial)]
+        if set(counts) == {1}:
+            return {**fields, "op": f"global_{kind}_pool"}
+        return {**fields, "op": f"adaptive_{kind}_pool", "output_size": counts}
+
     def fill(self, shape: tuple[int, ...]) -> None:
         """Take an input's shape from the call."""
         self.shapes = replace(self.shapes, input=shape)

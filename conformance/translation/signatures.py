@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,16 @@ def _several(value: Value) -> bool:
 def _amounts(value: Value, least: int = 0) -> bool:
     many = value if isinstance(value, tuple) else (value,)
     return bool(many) and all(_whole(each, least) for each in many)
+
+
+def _sizes(value: Value) -> bool:
+    many = value if isinstance(value, tuple) else (value,)
+    return bool(many) and all(each is None or _whole(each) for each in many)
+
+
+def _above_zero(value: Value) -> bool:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and 0 < value < math.inf  # type: ignore[operator]
 
 
 def _sides(value: Value) -> bool:
@@ -159,6 +170,12 @@ Padding = Annotated[
         "padding",
     ),
 ]
+Sizes = Annotated[
+    Any,
+    Parameter("a whole number from 1 on, or one or None per spatial axis", _sizes, "output_size"),
+]
+Divisor = Annotated[Any, Parameter(_ONE, _whole, "divisor")]
+Norm = Annotated[Any, Parameter("a number above 0", _above_zero, "norm")]
 CeilMode = Annotated[Any, Parameter("True or False", _flag, "ceil_mode")]
 Flag = Annotated[Any, Parameter("True or False", _flag)]
 Number = Annotated[Any, Parameter("a number", lambda v: isinstance(v, (int, float)))]
