@@ -138,7 +138,7 @@ OutputSize = Annotated[Any, Parameter(_MANY, _per_axis, "output_size")]
 OutputSizes = Annotated[
     Any, Parameter("one whole number per spatial axis", _several, "output_size")
 ]
-Norm = Annotated[Any, Parameter("a whole number from 1 on", _whole, "norm")]
+Order = Annotated[Any, Parameter("a whole number from 1 on", _whole, "norm")]
 Groups = Annotated[Any, Parameter(_ONE, _whole, "groups")]
 Word = Annotated[Any, Parameter("a word in quotes", _word)]
 PaddingMode = Annotated[Any, Parameter("a word in quotes", _word, "padding_mode")]
