@@ -158,7 +158,7 @@ def tie_edits(request: Request, name: str) -> Iterator[Edit]:
         return
     if request.indices:
         yield Edit("ties-to-last", (Change("ties", "last"),),
-                   "of equal maxima the place of the last", "the suite's rule is the first",
+                   "the place of the last of equal maxima", "the suite's rule is the first",
                    0.95)  # fmt: skip
         return
     if name != "x":
