@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -144,6 +145,24 @@ def test_a_law_of_gradients_is_unsupported_where_there_are_none(tmp_path: Path) 
     file = tmp_path / "careless.yaml"
     write(file, a=fields(law="kernel-gradient-is-convolution"))
     assert invoke("run", file, *CARELESS, "--api", "careless.padding", "--out", tmp_path)
+    found = results.read(tmp_path / "results.jsonl").records
+    assert {(r.outcome, r.note.partition(" (")[0]) for r in found} == {
+        ("unsupported", "careless has no gradients")
+    }
+
+
+def test_a_recipe_does_not_stand_in_for_the_gradients_that_there_are_not(tmp_path: Path) -> None:
+    backend = tmp_path / "careless"
+    shutil.copytree(HERE / "backends" / "careless", backend)
+    adapter = backend / "adapter.py"
+    program = "Program(text.lstrip())"
+    text = adapter.read_text(encoding="utf-8").replace(program, f"{program}, {program}")
+    adapter.write_text(text, encoding="utf-8")
+    file = tmp_path / "careless.yaml"
+    write(file, a=fields(law="kernel-gradient-is-convolution"))
+    words = ("--backend-dir", backend, "--backend", "careless", "--api", "careless.padding")
+    done = invoke("run", file, *words, "--out", tmp_path)
+    assert done.exit_code == 0, done.output
     found = results.read(tmp_path / "results.jsonl").records
     assert {(r.outcome, r.note.partition(" (")[0]) for r in found} == {
         ("unsupported", "careless has no gradients")
