@@ -20,7 +20,6 @@ from conformance.adapter import Form
 from conformance.cases import Case
 from conformance.content import shown
 from conformance.discovery import Backend, Interpreter, Target, UsageError
-from conformance.reference import Expected
 from conformance.side_by_side import show
 from conformance.side_by_side.lowerings import Speakers
 from conformance.side_by_side.show import FORMS, Entry
