@@ -49,7 +49,7 @@ def test_list_says_what_would_run(conformance: Command) -> None:
 def test_backends_says_how_to_get_what_is_missing(conformance: Command, tmp_path: Path) -> None:
     done = conformance("backends", cwd=tmp_path)
     assert done.returncode == 0
-    for name in ("numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime"):
+    for name in ("numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy"):
         assert name in done.stdout
 
 

@@ -15,7 +15,7 @@ from conformance.results import Results
 from tests.support import HERE
 
 ROOT = HERE.parent
-ALL = ("numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime")
+ALL = ("numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy")
 PATHS = ("cases/tutorials", "cases/edge")
 UNEVEN = "tutorials/padding-and-stride/uneven"
 

@@ -30,7 +30,7 @@ def assert_well_formed(text: str, program: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime"]
+    "name", ["numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy"]
 )
 def test_every_backend_writes_scripts_that_are_well_formed(name: str) -> None:
     (backend,) = discovery.discover(names=[name])
