@@ -185,6 +185,8 @@ def test_what_would_take_minutes_is_refused() -> None:
         assert lowering.emulated is None
         assert "462,422,016 products, at most 134,217,728" in said(APIS[name], large)
     assert "is 1-D" in said(APIS["numpy.correlate"], large)
+    dense = conv((3136, 256, 1, 1), (64, 256, 1, 1))
+    assert "51,380,224 calls, at most 131,072" in said(APIS["scipy.ndimage"], dense)
 
 
 def test_recipes_correlate_with_what_is_given() -> None:

@@ -29,6 +29,9 @@ IMPORTS = {
 PRODUCTS = 2**27
 """Most products that are added up: about two seconds, for SciPy's loops are plain ones."""
 
+CALLS = 2**17
+"""Most calls of a function of one image and one kernel, a few microseconds each."""
+
 MODES: Mapping[PaddingMode, str] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 Kernel = TypeVar("Kernel", Conv, ConvTranspose)
 
@@ -152,6 +155,9 @@ class Filters(Recipes):
         products = math.prod(r.output_shape) * depth * math.prod(_span(r))
         if products > PRODUCTS:
             return Unsupported(f"too large for {name}: {products:,} products, at most {PRODUCTS:,}")
+        calls = math.prod(r.output_shape[:2]) * depth
+        if calls > CALLS:
+            return Unsupported(f"too many channels for {name}: {calls:,} calls, at most {CALLS:,}")
         return None
 
     def program(self, r: Request, lines: Sequence[str]) -> Program:
