@@ -112,6 +112,22 @@ class Cast:
         return Program(f"{text}\n\n\n{head}\n    return promoted({', '.join(operands)})\n")
 
 
+@dataclass(frozen=True)
+class Glue:
+    """What a framework calls that which stands between operators in a network.
+
+    Each is an expression of tensors ``{x}`` and ``{y}``: the positive part, both tensors one after
+    the other along ``{axis}``, the sum of all elements. ``imports`` map the names that they use to
+    lines. A framework without automatic differentiation has an explicit VJP.
+    """
+
+    relu: str
+    concatenate: str
+    total: str
+    imports: Mapping[str, str]
+    explicit_vjp: bool = False
+
+
 class Unavailable(Exception):
     """A mode cannot run here: ``mode NAME`` and this text, such as 'needs …', are a sentence."""
 
@@ -120,13 +136,15 @@ class Api(ABC):
     """One way that a user calls a framework, such as ``torch.nn.functional``.
 
     ``calls`` are those of its functions that can be read: `lower`'s inverse. ``cast`` is how its
-    users change a tensor's dtype, None where it has no recipe for operands of two dtypes.
+    users change a tensor's dtype, None where it has no recipe for operands of two dtypes. ``glue``
+    is what its users write between operators, None where it has no chains.
     """
 
     name: str
     layout: Layout = Layout()
     calls: Table = Table()
     cast: Cast | None = None
+    glue: Glue | None = None
 
     def lower(self, request: Request) -> Lowering:
         """The request in this API's words."""

@@ -15,6 +15,8 @@ import pydantic
 import yaml
 
 from conformance import content, misfits, resolve, schema
+from conformance.chains import resolving
+from conformance.chains.chain import Chain
 from conformance.content import ContentError, Place
 from conformance.data import TensorData
 from conformance.document import Document, read_yaml
@@ -28,7 +30,10 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True)
 class Case:
-    """One request with its data and what the case's author said of it."""
+    """One request with its data and what the case's author said of it.
+
+    Of a chain, ``request`` is that of its first operator.
+    """
 
     id: str
     file: Path
@@ -38,6 +43,7 @@ class Case:
     inputs: tuple[TensorData, ...] = field(repr=False)
     cotangent: TensorData | None = field(repr=False)
     spellings: Mapping[str, Request] = field(repr=False)
+    chain: Chain | None = field(default=None, repr=False)
 
     def arrays(self) -> tuple[Array, ...]:
         """The inputs x, w, b, made anew."""
@@ -68,6 +74,12 @@ def resolved(fields: schema.Case, name: str, file: Path, line: int) -> Case:
         resolve.RequestError: they make no request; ``spelling/<API>/`` stands before the field of
             a spelling.
     """
+    if fields.op == "chain":
+        chain = resolving.chain(fields)
+        tensors, cotangent = resolving.tensors(fields, chain), resolving.cotangent(fields, chain)
+        first = chain.operators[0]
+        return Case(name, file, line, fields, first, tensors, cotangent, {}, chain)
+    resolving.refuse_steps(fields)
     request = resolve.request(fields)
     inputs, cotangent = resolve.tensors(fields, request), resolve.cotangent(fields, request)
     if fields.law is not None:
@@ -281,7 +293,9 @@ class _Draft:
             return resolved(fields, f"{self.prefix}/{fields.id}", self.document.file, line)
         except resolve.RequestError as error:
             *spelling, field = error.field.split("/")
-            raise self._error(error.message, (*spelling, *field.split("."))) from None
+            place = (*spelling, *field.split("."))
+            parts = (int(part) if str(part).isdecimal() else part for part in place)
+            raise self._error(error.message, tuple(parts)) from None
 
     def _error(self, message: str, place: Place) -> ContentError:
         """An error at the place in the file where the value at fault was written."""

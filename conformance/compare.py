@@ -164,4 +164,4 @@ def _ordered(values: Array, dtype: DType) -> Array:
         bits >>= 16
     sign = {"float64": 63, "float32": 31, "float16": 15, "bfloat16": 15}[dtype.name]
     magnitude = bits & ((1 << sign) - 1)
-    return np.where(bits < 0, -magnitude, magnitude)
+    return np.where(bits < 0, -magnitude, magnitude).reshape(values.shape)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from conformance import words
 from conformance.cases import Case
+from conformance.chains.chain import Chain, Step
 from conformance.compare import Difference
 from conformance.laws.names import WORDS
 from conformance.records import Record
@@ -32,7 +33,7 @@ def outcome(record: Record) -> str:
     difference = record.difference
     if difference is None:
         return record.note or record.raw
-    title = words.ARRAYS[difference.array]
+    title = words.array(difference.array)
     if record.raw == "wrong-shape":
         return f"{title} {shapes(difference)}"
     if record.raw == "wrong-dtype":
@@ -50,7 +51,7 @@ def values(difference: Difference) -> str:
     if difference.sides is not None:
         one, other = difference.sides
         return f"{one} differs from {other} in {numbers}; worst at [{at}]: {worst}"
-    title = words.ARRAYS[difference.array]
+    title = words.array(difference.array)
     return f"{numbers} of the {title} differ; worst at [{at}]: {worst}"
 
 
@@ -72,7 +73,29 @@ def meaning(record: Record) -> str:
 
 def asked(case: Case) -> str:
     """What a case asks for, in words: its request, and its law."""
+    if case.chain is not None:
+        return chain(case.chain)
     return "; ".join([request(case.request), *laws(case)])
+
+
+def chain(c: Chain) -> str:
+    """A chain in words: its input, its steps, and what it is trained by."""
+    shapes = ", ".join(f"{name} {list(shape)}" for name, shape in c.inputs)
+    told = [f"chain {c.operators[0].rank}-D, {shapes}, dtype {c.dtype}"]
+    told += [f"{each.name}: {step(each)}" for each in c.steps]
+    if c.training is not None:
+        told.append(f"{plural(c.training.steps, 'step')} at rate {c.training.rate:g}")
+    return "; ".join(told) + f" → output {list(c.output_shape)}"
+
+
+def step(s: Step) -> str:
+    """A step of a chain in words."""
+    of = f" of {' and '.join(s.of)}"
+    if (r := s.request) is not None:
+        told = request(r).removeprefix(f"{r.op} {r.rank}-D, input {list(r.input_shape)}, ")
+        return f"{r.op}{of}, {told}".replace(f", dtype {r.dtype}", "").replace("output ", "")
+    crop = f" by {words.pairs(s.crop)}" if s.crop else ""
+    return f"{s.op}{crop}{of} → {list(s.shape)}"
 
 
 def laws(case: Case) -> tuple[str, ...]:

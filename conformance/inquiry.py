@@ -30,7 +30,7 @@ from conformance.request import Request, input_shapes
 
 CACHED = 512
 KEY_LENGTH = 120
-Purpose = Literal["run", "again", "telling"]
+Purpose = Literal["run", "again", "telling", "prefix", "step"]
 
 
 @dataclass(frozen=True)

@@ -34,12 +34,16 @@ __all__ = ["RequestUnit", "not_run"]
 
 
 @dataclass(frozen=True)
-class _Ask:
-    """A message to the worker: which forms (all that are needed where None), and what for."""
+class Ask:
+    """A message to the worker: which forms (all that are needed where None), and what for.
+
+    ``length`` is that of a chain's prefix, 0 for all of it.
+    """
 
     form: Form | None = None
     vjp: bool = True
     purpose: Purpose = "run"
+    length: int = 0
 
 
 @dataclass
@@ -53,8 +57,8 @@ class RequestUnit:
     expected: Callable[[Case], Expected]
     searches: Searches = field(default_factory=Searches)
     _evidence: dict[tuple[Form, Check], Evidence] = field(default_factory=dict)
-    _waiting: deque[_Ask] = field(default_factory=deque)
-    _asked: _Ask = _Ask()
+    _waiting: deque[Ask] = field(default_factory=deque)
+    _asked: Ask = Ask()
 
     @property
     def records(self) -> list[Record]:
@@ -66,23 +70,27 @@ class RequestUnit:
     def _telling(self) -> Expected:
         return inquiry.telling(self.case, self.expected(self.case))
 
-    def _data(self, purpose: Purpose) -> Expected:
-        return self._telling if purpose == "telling" else self.expected(self.case)
+    def _data(self, ask: Ask) -> Expected:
+        return self._telling if ask.purpose == "telling" else self.expected(self.case)
+
+    def _asked_request(self, ask: Ask) -> dict[str, Any]:
+        """What is asked for, as JSON values."""
+        return request.to_json(self.case.request)
 
     def message(self) -> Message:
         """The first request to the worker."""
-        return self._message(_Ask())
+        return self._message(Ask())
 
-    def _message(self, ask: _Ask) -> Message:
+    def _message(self, ask: Ask) -> Message:
         self._asked = ask
-        data = self._data(ask.purpose)
+        data = self._data(ask)
         spelled = self.case.spellings.get(self.target.api)
         vjp = ask.vjp and data.cotangent is not None
         header: dict[str, Any] = {
             "type": "run",
             "api": self.target.api,
             "mode": self.target.mode,
-            "request": request.to_json(self.case.request),
+            "request": self._asked_request(ask),
             "spelled": None if spelled is None else request.to_json(spelled),
             "forms": None if ask.form is None else [ask.form],
             "vjp": vjp,
@@ -100,7 +108,7 @@ class RequestUnit:
         else:
             for form in reply.header["forms"]:
                 if form.get("available"):
-                    self._waiting.append(_Ask("emulated"))
+                    self._waiting.append(Ask("emulated"))
                 else:
                     self._form(ask, form, reply)
         return self._next()
@@ -116,7 +124,7 @@ class RequestUnit:
         outcomes = [e.outcome for (name, _), e in self._evidence.items() if name == form]
         return bool(outcomes) and all(outcome == "pass" for outcome in outcomes)
 
-    def _fault(self, ask: _Ask, failure: Failure) -> None:
+    def _fault(self, ask: Ask, failure: Failure) -> None:
         form: Form = failure.form or ask.form or "native"  # type: ignore[assignment]
         check: Check = "vjp" if failure.stage == "vjp" else "forward"
         outcome: Outcome = "timeout" if failure.kind == "timeout" else "crash"
@@ -127,19 +135,19 @@ class RequestUnit:
         if ask.form is None:
             spelled = self.target.api in self.case.spellings
             others = [f for f in FORMS if f != form and (f != "spelled" or spelled)]
-            self._waiting.extend(map(_Ask, others))
+            self._waiting.extend(map(Ask, others))
         if check == "vjp":
             # The forward pass had ended well; it is run again for its verdict.
-            self._waiting.appendleft(_Ask(form, vjp=False))
+            self._waiting.appendleft(Ask(form, vjp=False))
         self._note(form, check, evidence)
 
-    def _form(self, ask: _Ask, reply: Mapping[str, Any], message: Message) -> None:
+    def _form(self, ask: Ask, reply: Mapping[str, Any], message: Message) -> None:
         form: Form = reply["form"]
         seconds = message.header["seconds"] / max(len(message.header["forms"]), 1)
         if "unsupported" in reply:
             self._note(form, "forward", Evidence("unsupported", note=reply["unsupported"]))
             return
-        data = self._data(ask.purpose)
+        data = self._data(ask)
         for check in CHECKS:
             stage = reply.get(check)
             if stage is None:
@@ -180,16 +188,21 @@ class RequestUnit:
 
     def _note(self, form: Form, check: Check, evidence: Evidence) -> None:
         """Keep what a first run gave, with its explanation."""
-        spelled = self.case.spellings.get(self.target.api) if form == "spelled" else None
-        evidence, purpose = inquiry.examined(
-            self.case, self.expected(self.case), evidence, self.searches, spelled
-        )
+        evidence, purpose = self._examined(form, check, evidence)
         self._evidence[form, check] = evidence
-        ask = _Ask(form, check == "vjp", purpose or "run")
+        ask = Ask(form, check == "vjp", purpose or "run", 1 if purpose == "prefix" else 0)
         if purpose is not None and ask not in self._waiting:
             self._waiting.append(ask)
 
-    def _second(self, ask: _Ask, form: Form, check: Check, second: Evidence) -> None:
+    def _examined(
+        self, form: Form, check: Check, evidence: Evidence
+    ) -> tuple[Evidence, Purpose | None]:
+        """The evidence with its explanation, and what a second run would be good for."""
+        spelled = self.case.spellings.get(self.target.api) if form == "spelled" else None
+        expected = self.expected(self.case)
+        return inquiry.examined(self.case, expected, evidence, self.searches, spelled)
+
+    def _second(self, ask: Ask, form: Form, check: Check, second: Evidence) -> None:
         """Hold what a second run gave against the first."""
         wanted: Check = "vjp" if ask.vjp else "forward"
         first = self._evidence.get((form, check))

@@ -16,8 +16,8 @@ from conformance.cases import Case
 from conformance.explanation.windows import every_window
 from conformance.geometry import effective_window
 from conformance.laws.names import LawName
-from conformance.request import Conv, ConvTranspose, Op, Padding, PaddingMode, Pool
-from conformance.schema import DTypeName, Model, Wanted
+from conformance.request import Conv, ConvTranspose, Padding, PaddingMode, Pool
+from conformance.schema import AnyOp, DTypeName, Model, Wanted
 
 Facts = Mapping[str, Any]
 COMPARISON = re.compile(r"(<=|>=|==|!=|<|>)\s*(-?[0-9]{1,18})")
@@ -48,6 +48,7 @@ Numerics = Annotated[
     Union[Numeric, list[Numeric]],
     Wanted("a whole number, a comparison such as '>1', or a list of such"),
 ]
+OF_CHAINS = ("case", "rank", "dtype", "special", "law", "checks", "tag", "spelled")
 PaddingFact = Literal["same", "same_lower", "valid", "causal", "explicit"]
 
 
@@ -58,7 +59,7 @@ class When(Model):
     """
 
     case: Union[Names, None] = Field(None, description="glob over case ids")
-    op: Union[Op, list[Op], None] = None
+    op: Union[AnyOp, list[AnyOp], None] = None
     rank: Union[Numerics, None] = None
     dtype: Union[DTypeName, list[DTypeName], None] = None
     padding: Union[PaddingFact, list[PaddingFact], None] = Field(
@@ -112,8 +113,16 @@ class When(Model):
 def facts(case: Case) -> Facts:
     """What a predicate can ask of a case; the keys are those of `When`.
 
-    ``checks`` are those that the case's outcomes are of.
+    ``checks`` are those that the case's outcomes are of. Of a chain, which has many operators, only
+    what is about all of it is a fact.
     """
+    if case.chain is None:
+        return _facts(case)
+    known = {name: value for name, value in _facts(case).items() if name in OF_CHAINS}
+    return {**dict.fromkeys(When.model_fields), **known, "op": "chain"}
+
+
+def _facts(case: Case) -> Facts:
     r = case.request
     pool = isinstance(r, Pool)
     return {

@@ -129,7 +129,7 @@ def check_goldens(case: Case, result: Expected) -> None:
         raise GoldenError(f"expect.shape is {golden.shape}, the oracle's is {list(shape)}")
     names = {"x": "input", "w": "kernel", "b": "bias"}
     pairs = [("output", result.output)]
-    pairs += [(f"{names[g.name]}_gradient", g) for g in result.gradients or ()]
+    pairs += [(f"{names.get(g.name, g.name)}_gradient", g) for g in result.gradients or ()]
     for field in ("output", "input_gradient", "kernel_gradient", "bias_gradient"):
         value = getattr(golden, field)
         if value is None:

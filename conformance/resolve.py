@@ -43,8 +43,10 @@ def request(fields: schema.Fields, edit: schema.Options | None = None) -> Reques
         RequestError: something is missing, does not fit the operator, or has no meaning.
     """
     op = required(fields.op, "op", f"one of {', '.join(OPS)}")
+    if op not in OPS:
+        raise RequestError("op", f"a {op} is no single request; name one of {', '.join(OPS)}")
     options = Options(fields, edit)
-    input_shape = _shape(fields.input, "input", f"{op} needs an input")
+    input_shape = shape_of(fields.input, "input", f"{op} needs an input")
     rank = len(input_shape) - 2
     if rank not in (1, 2, 3):
         raise RequestError(
@@ -53,7 +55,7 @@ def request(fields: schema.Fields, edit: schema.Options | None = None) -> Reques
             f"{content.shown(input_shape)}",
         )
     refuse_foreign(op, options)
-    dtype = _dtype(fields)
+    dtype = dtype_of(fields)
     _check_accumulation(fields, dtype)
     _check_batch(fields, input_shape)
     result: Request
@@ -128,7 +130,8 @@ def cotangent(fields: schema.Fields, resolved: Request) -> TensorData | None:
     return _tensor("y", "cotangent", resolved.output_shape, spec, resolved)
 
 
-def _shape(spec: schema.Tensor | None, field: str, need: str) -> tuple[int, ...]:
+def shape_of(spec: schema.Tensor | None, field: str, need: str) -> tuple[int, ...]:
+    """The shape that a tensor's specification gives; ``need`` is told where there is none."""
     if spec is None:
         raise RequestError(
             field, f"{field!r} is missing: {need}" if need else f"{field!r} is missing"
@@ -160,7 +163,8 @@ def _volume(shape: Sequence[int]) -> int:
     return math.prod(max(size, 1) for size in shape)
 
 
-def _dtype(fields: schema.Fields) -> str:
+def dtype_of(fields: schema.Fields) -> str:
+    """The dtype of a case: its own, else that of its tensors."""
     """The input's dtype; all others' where they name none."""
     named = [
         (name, spec.dtype)
@@ -208,7 +212,7 @@ def _check_batch(fields: schema.Fields, input_shape: tuple[int, ...]) -> None:
 
 
 def _kernel_shape(op: str, fields: schema.Fields, rank: int) -> tuple[int, ...]:
-    kernel_shape = _shape(fields.kernel, "kernel", f"{op} needs a kernel")
+    kernel_shape = shape_of(fields.kernel, "kernel", f"{op} needs a kernel")
     if len(kernel_shape) != rank + 2:
         raise RequestError(
             _shape_field(fields.kernel, "kernel"),

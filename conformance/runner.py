@@ -16,6 +16,7 @@ from typing import TypeVar, Union
 
 from conformance import judge, predicates, reference, units
 from conformance.cases import Case
+from conformance.chains import expected
 from conformance.discovery import Backend, Interpreter, Target
 from conformance.inquiry import Searches
 from conformance.known import Registry
@@ -46,7 +47,8 @@ class References:
 
     def __call__(self, case: Case) -> Expected:
         """The answer to a case."""
-        return self._answer(case.id, lambda: reference.expected(case))
+        of = reference.expected if case.chain is None else expected.expected
+        return self._answer(case.id, lambda: of(case))
 
     def tolerance(self, case: Case) -> Tolerance:
         """How far both sides of a case's law may be apart."""

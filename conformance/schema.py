@@ -19,6 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 from pydantic_core.core_schema import no_info_wrap_validator_function
 
+from conformance.chains.chain import StepOp
 from conformance.laws.names import LawName
 from conformance.request import Op, PaddingMode
 
@@ -56,6 +57,8 @@ class Wanted:
 
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9{][A-Za-z0-9._{}+-]*$", max_length=200)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+AnyOp = Literal[Op, "chain"]
 Positive = Annotated[int, Field(ge=1, le=2**31)]
 Count = Annotated[int, Field(ge=0, le=2**31)]
 Amount = Annotated[int, Field(ge=-(2**20), le=2**20)]
@@ -203,6 +206,30 @@ class Operator(Model):
     norm: Norm | None = None
 
 
+class StepSpec(Operator):
+    """One step of a chain: an operator with its weights, or what stands between operators.
+
+    It takes the result of the step before it, or those that ``of`` names.
+    """
+
+    op: StepOp
+    name: Identifier | None = Field(None, description="by default the operator's and a number")
+    of: (
+        Annotated[Union[Identifier, list[Identifier]], Wanted("a step's name, or a list of them")]
+        | None
+    ) = None
+    kernel: Tensor | None = None
+    bias: Annotated[Tensor | bool, Wanted("true, false, or a tensor")] | None = None
+    crop: PaddingSpec | None = Field(None, description="what is cut off on each side")
+
+
+class Train(Model):
+    """Gradient descent on all parameters."""
+
+    steps: Annotated[int, Field(ge=1, le=1000)]
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class Options(Operator):
     """The options that an edit of a request may change: a spelling, or an explanation."""
 
@@ -227,8 +254,17 @@ class Expect(Model):
 class Fields(Operator):
     """Everything that a case may say, and that ``defaults`` may say for all cases of a file."""
 
-    op: Op | None = None
+    op: AnyOp | None = None
     input: Tensor | None = None
+    steps: (
+        Annotated[
+            list[Annotated[StepSpec | Literal["relu"], Wanted("a step, {op: …}, or relu")]],
+            Field(min_length=1, max_length=100),
+        ]
+        | None
+    ) = Field(None, description="of a chain")
+    target: Tensor | None = Field(None, description="what a chain's squared error is against")
+    train: Train | None = None
     kernel: Tensor | None = None
     bias: Annotated[Tensor | bool, Wanted("true, false, or a tensor")] | None = None
     cotangent: Tensor | None = None
@@ -279,7 +315,7 @@ class CaseFile(Model):
     """
 
     version: Literal[1] = 1
-    op: Op | None = None
+    op: AnyOp | None = None
     source: str | None = None
     defaults: Fields = Fields()
     cases: Annotated[list[Entry], Field(min_length=1)]

@@ -1,10 +1,11 @@
-"""What a case on a target asks of a worker: its own request, or the requests of its law."""
+"""What a case on a target asks of a worker: its request, its chain, or its law's requests."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 from conformance.cases import Case
+from conformance.chains.unit import ChainUnit
 from conformance.discovery import Target
 from conformance.inquiry import Searches
 from conformance.judge import RequestUnit
@@ -56,4 +57,6 @@ def unit(
     """The unit of a case on a target."""
     if case.fields.law is not None:
         return LawUnit(case, facts, target, registry, answers.tolerance, searches)
+    if case.chain is not None:
+        return ChainUnit(case, facts, target, registry, answers, searches)
     return RequestUnit(case, facts, target, registry, answers, searches)

@@ -13,6 +13,11 @@ NOISE = re.compile(r"\x1b\[\d*m|\{\{function_node [^}]*\}\}")
 ARRAYS = {"y": "output", "x": "gradient of x", "w": "gradient of w", "b": "gradient of b"}
 
 
+def array(name: str) -> str:
+    """What an array is called: a gradient, but for those that have a name in words."""
+    return ARRAYS.get(name) or (name if " " in name or name == "losses" else f"gradient of {name}")
+
+
 def pairs(padding: Sequence[Pair]) -> str:
     """``(0, 1)``; an axis whose sides differ as ``low+high``."""
     sides = (f"{low}+{high}" if low != high else str(low) for low, high in padding)

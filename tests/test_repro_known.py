@@ -61,13 +61,17 @@ PARTS = [
 
 
 def corpus() -> Corpus:
-    """All cases with their facts: those of core before the others, small ones first."""
+    """All cases with their facts: those of core before the others, small ones first.
+
+    What is known of a law's questions, or of a chain's steps, is known of cases of their own.
+    """
 
     def effort(case: Case) -> tuple[bool, int]:
         return case.fields.tier != "core", sum(math.prod(t.shape) for t in case.inputs)
 
     found = sorted(cases.load([content.root("cases")]), key=effort)
-    return [(case, predicates.facts(case)) for case in found]
+    plain = [case for case in found if case.chain is None and case.fields.law is None]
+    return [(case, predicates.facts(case)) for case in plain]
 
 
 def listed(names: str | Sequence[str] | None, default: Sequence[str] = ()) -> Sequence[str]:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from conformance.adapter import Info, Layout, Lowering, Program, Unsupported
+from conformance.adapter import Glue, Info, Layout, Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
@@ -88,12 +88,19 @@ class Flax(JaxPooling):
         )
 
 
+def _glue(module: str, line: str) -> Glue:
+    concatenate, total = "jnp.concatenate([{x}, {y}], {axis})", "jnp.sum({x})"
+    imports = {module: line, "jnp": "import jax.numpy as jnp"}
+    return Glue(f"{module}.relu({{x}})", concatenate, total, imports)
+
+
 class Linen(Flax):
     """Layers whose parameters are given to ``apply``."""
 
     name = "flax.linen"
     calls = LINEN
     module = "nn"
+    glue = _glue("nn", "from flax import linen as nn")
     transposing = "nn.ConvTranspose"
 
     def layer(self, r: Conv | ConvTranspose, options: Options) -> tuple[str, list[str]]:
@@ -108,6 +115,7 @@ class Nnx(Flax):
     name = "flax.nnx"
     calls = NNX
     module = "nnx"
+    glue = _glue("nnx", "from flax import nnx")
     transposing = "nnx.ConvTranspose"
 
     def layer(self, r: Conv | ConvTranspose, options: Options) -> tuple[str, list[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from conformance import geometry
-from conformance.adapter import Cast, Lowering, Program, Unsupported
+from conformance.adapter import Cast, Glue, Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Padding, Request
 from conformance.source import call, literal, source
@@ -75,6 +75,10 @@ class JaxApi(Recipes):
     """An API on JAX arrays."""
 
     cast = Cast("{x}.astype(jnp.{dtype})", "import jax.numpy as jnp")
+    glue = Glue(
+        "jax.nn.relu({x})", "jnp.concatenate([{x}, {y}], {axis})", "jnp.sum({x})",
+        {"jax": "import jax", "jnp": "import jax.numpy as jnp"},
+    )  # fmt: skip
     functions: Mapping[str, str] = {name: f"jnp.{name}" for name in ARRAY_FUNCTIONS}
     transposing: str
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from conformance.dtypes import Array
 
 from .apis import Gluon, Npx
 
-LAYER = re.compile("^layer = ", re.M)
+LAYER = re.compile(r"^(\w+_)?layer = ", re.M)
 HYBRID = """
 class Hybrid(mx.gluon.HybridBlock):
     def hybrid_forward(self, F, *inputs):
@@ -84,8 +85,10 @@ class MXNet(Adapter):
 
         _settle()
         forward = program["forward"]
-        if mode == "hybridized" and "layer" in program:
-            program["layer"].hybridize()
+        layers = [program[name] for name in program if name.endswith("layer")]
+        if mode == "hybridized" and layers:
+            for layer in layers:
+                layer.hybridize()
         elif mode == "hybridized":
             namespace = cast(dict[str, Any], program)
             namespace["mx"] = mxnet
@@ -102,8 +105,8 @@ class MXNet(Adapter):
                 output = forward(*inputs)
             yield output
             output.backward(cotangent)
-            layer = program.get("layer")
-            held = [None, getattr(layer, "weight", None), getattr(layer, "bias", None)]
+            names = inspect.signature(program["forward"]).parameters
+            held = [_parameter(program, name) for name in names]
             yield tuple(
                 tensor.grad if parameter is None else parameter.grad()
                 for tensor, parameter in zip(inputs, held)
@@ -137,6 +140,13 @@ class MXNet(Adapter):
             helpers=tuple(HYBRID.strip().splitlines()) if block else (),
             numpy="onp",
         )
+
+
+def _parameter(program: Mapping[str, Any], name: str) -> Any:
+    """The parameter of a layer that takes the input ``w`` or ``b``, None where there is none."""
+    step, _, kind = name.rpartition("_")
+    layer = program.get(f"{step}_layer" if step else "layer")
+    return getattr(layer, {"w": "weight", "b": "bias"}.get(kind, ""), None)
 
 
 def _settle() -> None:

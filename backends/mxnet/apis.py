@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from conformance.adapter import Program, Unsupported
+from conformance.adapter import Glue, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, literal, scalar
@@ -16,11 +16,17 @@ from .layer_calls import GLUON
 from .lowering import NPX_WORDS, Options, npx_call, options_said, written
 from .pooling import MXNetPooling
 
+GLUE = Glue(
+    "npx.relu({x})", "np.concatenate([{x}, {y}], {axis})", "np.sum({x})",
+    {"np": "from mxnet import np", "npx": "from mxnet import npx"},
+)  # fmt: skip
+
 
 class Npx(MXNetPooling):
     """``npx.convolution``, ``npx.deconvolution`` and ``npx.pooling`` on ``mxnet.np`` arrays."""
 
     name = "mxnet.npx"
+    glue = GLUE
     calls = NPX
 
     def function(self, r: Request) -> str:
@@ -72,6 +78,7 @@ class Gluon(MXNetPooling):
     """Layers: ``nn.Conv2D``, ``nn.MaxPool2D`` and their like."""
 
     name = "mxnet.gluon"
+    glue = GLUE
     calls = GLUON
     words: Mapping[str, tuple[str, Any]] = {
         "stride": ("strides", 1),

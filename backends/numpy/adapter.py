@@ -16,6 +16,7 @@ from conformance.adapter import (
     Adapter,
     Api,
     Driver,
+    Glue,
     Info,
     Lowering,
     Program,
@@ -48,6 +49,10 @@ class Loops(Api):
     """One loop step per output element (per input element for transposed convolutions)."""
 
     name = "numpy.loops"
+    glue = Glue(
+        "np.maximum({x}, 0)", "np.concatenate([{x}, {y}], {axis})", "np.sum({x})",
+        {"np": "import numpy as np"}, explicit_vjp=True,
+    )  # fmt: skip
 
     def conv(self, r: Conv) -> Lowering:
         """Lower a convolution."""

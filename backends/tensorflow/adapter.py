@@ -7,7 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from conformance.adapter import EAGER, Adapter, Driver, Info, Lowering, Mode, Program, Unsupported
+from conformance.adapter import (
+    EAGER,
+    Adapter,
+    Driver,
+    Glue,
+    Info,
+    Lowering,
+    Mode,
+    Program,
+    Unsupported,
+)
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool, Request
 from conformance.source import call, gradients, literal, scalar
@@ -28,6 +38,10 @@ class TfNn(TensorFlowPooling):
     """The operators as functions."""
 
     name = "tf.nn"
+    glue = Glue(
+        "tf.nn.relu({x})", "tf.concat([{x}, {y}], {axis})", "tf.reduce_sum({x})",
+        {"tf": "import tensorflow as tf"},
+    )  # fmt: skip
     calls = CALLS
     reflect = "REFLECT"
     valid = "VALID"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.adapter import Unsupported
+from conformance.adapter import Glue, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
@@ -24,6 +24,10 @@ class KerasLayers(TensorFlowPooling):
     """Layers, applied to weights that are given."""
 
     name = "keras.layers"
+    glue = Glue(
+        "keras.ops.relu({x})", "keras.ops.concatenate([{x}, {y}], {axis})", "keras.ops.sum({x})",
+        {"keras": "import keras"},
+    )  # fmt: skip
     calls = CALLS
     reflect = "reflect"
     valid = "valid"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from conformance.adapter import Cast, Lowering, Program, Unsupported, parameters
+from conformance.adapter import Cast, Glue, Lowering, Program, Unsupported, parameters
 from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Pool, Request
 from conformance.source import call, literal, scalar
@@ -19,6 +19,10 @@ class _Torch(Pooling):
     """What both APIs share."""
 
     cast = Cast("{x}.to(torch.{dtype})", "import torch")
+    glue = Glue(
+        "torch.relu({x})", "torch.cat([{x}, {y}], {axis})", "torch.sum({x})",
+        {"torch": "import torch"},
+    )  # fmt: skip
 
     def unbatched(self, r: Request) -> Lowering:
         """PyTorch takes (C, *spatial) wherever it takes a batch, and so do the recipes."""

@@ -54,8 +54,8 @@ def reproduce(
 ) -> None:
     """Write a script that shows what a framework makes of a case, and run it.
 
-    CASE is an id, the end of one, or FILE::ID; of a law it is the question that goes wrong by
-    itself. The script needs NumPy and the framework only; it
+    CASE is an id, the end of one, or FILE::ID; of a law it is the question, of a chain the step
+    that goes wrong by itself. The script needs NumPy and the framework only; it
     ends with an AssertionError, the framework's own exception or its crash, or where the case
     passes with a line that says so.
     """
@@ -90,10 +90,10 @@ def _reproduction(
     workers: Workers, case: Case, targets: list[Target], wish: Wish, minimal: bool
 ) -> Reproduction:
     argument = selection.argument(case)
-    if case.fields.law is None:
+    if case.fields.law is None and case.chain is None:
         target, record = repro.find(workers, case, targets, wish)
     else:
-        case, target, record = repro.find_in_law(workers, case, targets, wish)
+        case, target, record = repro.find_part(workers, case, targets, wish)
     command = ["repro", argument, "--target", str(target)]
     command += ["--form", record.form, "--check", record.check]
     if not minimal or record.raw == "pass":

@@ -17,7 +17,7 @@ from conformance import discovery, selection, session
 from conformance.cases import Case
 from conformance.cli.group import BACKENDS, UNEXPECTED, console_for_tables, main, with_options
 from conformance.discovery import Backend, Interpreter, UsageError
-from conformance.side_by_side import excerpts, rendering, show
+from conformance.side_by_side import composites, excerpts, rendering, show
 from conformance.side_by_side.lowerings import Speakers
 from conformance.side_by_side.show import Entry, Obvious, SideBySide
 from conformance.workers import Workers
@@ -67,7 +67,8 @@ def show_case(
     interpreters = discovery.interpreters(found, pythons)
     asked = [b for b in found if any(each.backend == b.name for each in targets)]
     with Speakers(asked) as speakers:
-        view = show.side_by_side(chosen, speakers, targets, interpreters)
+        make = show.side_by_side if chosen.chain is None else composites.side_by_side
+        view = make(chosen, speakers, targets, interpreters)
     if verify:
         view = _verified(view, chosen.plain, found, interpreters)
     _write(view, form, out)
@@ -125,7 +126,8 @@ def _print(console: Console, view: SideBySide) -> None:
         console.print(_overview(view.entries, console.width))
     for entry in view.entries:
         console.print()
-        _print_entry(console, entry, len(view.entries) == 1)
+        # The helpers of a chain are its steps.
+        _print_entry(console, entry, len(view.entries) == 1 or view.chain is not None)
 
 
 def _arithmetic(view: SideBySide) -> Table:

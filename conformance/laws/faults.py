@@ -47,7 +47,7 @@ class Fault:
     @property
     def check(self) -> Check:
         """What of the request was wrong."""
-        return "vjp" if self.ask.gradient else "forward"
+        return "forward" if self.ask.cotangent is None else "vjp"
 
     @property
     def where(self) -> str:

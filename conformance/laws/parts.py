@@ -1,4 +1,4 @@
-"""The questions of a law as cases of their own, each with the oracle's answer."""
+"""The questions of a law, or the steps of a chain, as cases of their own."""
 
 from __future__ import annotations
 
@@ -46,20 +46,22 @@ def questions(case: Case) -> list[Case]:
 
 
 def question(case: Case, number: int, ask: Ask) -> Case:
-    """One question of a case's law, by its number, as a case."""
-    note = f"question {number} of the law {case.fields.law}"
-    if ask.request == case.request and _same(ask.arrays, case.arrays()):
+    """One question of a case's law, or one step of its chain, by its number, as a case."""
+    what = "step" if case.chain else "question"
+    note = f"{what} {number} of the {'chain' if case.chain else f'law {case.fields.law}'}"
+    own = case.chain is None and ask.request == case.request
+    if own and _same(ask.arrays, case.arrays()):
         # Its data are told as the case tells them.
         fields = {**case.fields.model_dump(exclude_unset=True), "law": None}
     else:
         fields = {"op": ask.request.op, "dtype": ask.request.dtype, **_options(ask.request)}
         for name, array in zip(parameters(ask.request), ask.arrays):
             fields[FIELDS[name]] = _tensor(array, ask.request.dtype)
-    fields |= {"id": f"{case.fields.id}-question-{number}", "note": note, "vjp": False}
+    fields |= {"id": f"{case.fields.id}-{what}-{number}", "note": note, "vjp": False}
     if ask.cotangent is not None:
         fields |= {"vjp": True, "cotangent": _tensor(ask.cotangent, ask.request.dtype)}
     parsed = schema.Case.model_validate(fields)
-    return cases.resolved(parsed, f"{case.id}-question-{number}", case.file, case.line)
+    return cases.resolved(parsed, f"{case.id}-{what}-{number}", case.file, case.line)
 
 
 def _same(arrays: tuple[Array, ...], others: tuple[Array, ...]) -> bool:

@@ -5,7 +5,7 @@ A case is run on a target, one of its outcomes is chosen (`choice`), and the scr
 (`ending`); where it does not end as the suite says, the reproduction tells.
 """
 
-from conformance.repro.choice import Wish, cause, choose, find, find_in_law, minimized
+from conformance.repro.choice import Wish, cause, choose, find, find_part, minimized
 from conformance.repro.ending import Ending
 from conformance.repro.issue import report
 from conformance.repro.reproduction import Reproduction
@@ -18,7 +18,7 @@ __all__ = [
     "cause",
     "choose",
     "find",
-    "find_in_law",
+    "find_part",
     "minimized",
     "report",
     "reproduce",

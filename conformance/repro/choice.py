@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from conformance import describe, discovery, minimize
 from conformance.adapter import Form
 from conformance.cases import Case
+from conformance.chains.parts import steps
 from conformance.discovery import Target, UsageError
 from conformance.known import Check
 from conformance.laws import parts
@@ -53,19 +54,20 @@ def find(
     return passed
 
 
-def find_in_law(
+def find_part(
     workers: Workers, case: Case, targets: Sequence[Target], wish: Wish
 ) -> tuple[Case, Target, Record]:
-    """The question of a case's law that goes wrong by itself, as a case: its target and outcome.
+    """The question of a law, or the step of a chain, that goes wrong by itself.
 
-    A wrong array comes before a refusal, which a law may do without.
+    It is a case: that, its target and its outcome. A wrong array comes before a refusal, which a
+    law or a chain may do without.
 
     Raises:
         UsageError: there is none, or nothing ran.
     """
     found: list[tuple[Case, Target, Record]] = []
     reason: UsageError | None = None
-    for question in parts.questions(case):
+    for question in parts.questions(case) if case.chain is None else steps(case):
         try:
             target, record = find(workers, question, targets, wish)
         except UsageError as error:
@@ -79,10 +81,10 @@ def find_in_law(
         return wrong[0]
     if not found and reason is not None:
         raise reason
-    law = case.fields.law
+    what = "step of the chain" if case.chain else f"question of the law {case.fields.law!r}"
     raise UsageError(
-        f"each question of the law {law!r} passes by itself on {found[0][1]}, and a script is "
-        f"about one; 'conformance run' with -k {case.fields.id} repeats the law"
+        f"each {what} passes by itself on {found[0][1]}, and a script is about one; 'conformance "
+        f"run' with -k {case.fields.id} repeats them together"
     )
 
 

@@ -43,6 +43,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from conformance import content, request
+from conformance.chains import chain
 from conformance.side_by_side import arithmetic, excerpts
 from conformance.side_by_side.arithmetic import Axis, Step
 from conformance.side_by_side.show import Entry, Obvious, SideBySide, Verdict
@@ -123,7 +124,8 @@ def as_json(view: SideBySide) -> str:
         "request": request.to_json(view.request),
         "rules": view.rules,
         "axes": [asdict(axis) for axis in view.axes],
-        "output": view.request.output_shape,
+        "output": (view.chain or view.request).output_shape,
+        "chain": None if view.chain is None else chain.to_json(view.chain),
         "apis": [_entry_json(entry) for entry in view.entries],
     }
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"

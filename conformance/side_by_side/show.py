@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 from conformance import describe, known, layout, predicates
 from conformance.adapter import Form, Layout
 from conformance.cases import Case
+from conformance.chains.chain import Chain
 from conformance.discovery import Backend, Interpreter, Target
 from conformance.known import Check, Known, Registry
 from conformance.request import Request
@@ -111,7 +112,8 @@ class Entry:
 class SideBySide:
     """A case and every API's way to say it.
 
-    ``words`` are the request's; ``layout`` is the axis order of its shapes.
+    ``words`` are the request's; ``layout`` is the axis order of its shapes. Of a ``chain``,
+    ``request`` is that of its first operator.
     """
 
     case: str
@@ -123,6 +125,7 @@ class SideBySide:
     rules: tuple[str, ...]
     axes: tuple[Axis, ...]
     entries: tuple[Entry, ...]
+    chain: Chain | None = None
 
 
 def side_by_side(
@@ -154,8 +157,8 @@ def side_by_side(
         case.id,
         describe.request(case.request),
         layout.described(case.request, Layout()),
-        _printable(case.fields.source or ""),
-        _printable(case.fields.note or ""),
+        printable(case.fields.source or ""),
+        printable(case.fields.note or ""),
         case.request,
         (*describe.laws(case), *arithmetic.rules(case.request)),
         arithmetic.axes(case.request),
@@ -163,7 +166,7 @@ def side_by_side(
     )
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A user's text on one line, without characters that a terminal would act on."""
     return "".join(
         c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(text.split())
@@ -294,7 +297,7 @@ def _failing(against: Known, code: str) -> Obvious:
 
 
 def _why(entry: Known) -> str:
-    return _printable(entry.entry.why).removesuffix(".")
+    return printable(entry.entry.why).removesuffix(".")
 
 
 def verified(view: SideBySide, case: Case, workers: Workers) -> SideBySide:

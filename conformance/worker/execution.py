@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Union
+
+import numpy as np
 
 from conformance import layout
 from conformance.adapter import Adapter, Api, Driver, Form, Program, Unsupported, parameters
-from conformance.dtypes import Array
+from conformance.chains import chain
+from conformance.chains.chain import LOSSES, Chain, trajectory_of
+from conformance.chains.lowering import lower as lower_chain
+from conformance.dtypes import DTYPES, Array
 from conformance.request import Request, from_json
 from conformance.worker.protocol import Message
 
 TEXT_LIMIT = 4000
 
 Begin = Callable[[str, str], None]
+Asked = Union[Request, Chain]
 
 
 def _quiet(form: str, stage: str) -> None:
@@ -26,10 +32,10 @@ def lower(adapter: Adapter, header: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each form of the request in the API's words: its source and layout, or why there is none."""
     own = _api(adapter, header).layout
     return [
-        {"form": form, "source": program.source, "layout": layout.described(request, own)}
+        {"form": form, "source": program.source, "layout": layout.described(_first(asked), own)}
         if isinstance(program, Program)
         else {"form": form, "unsupported": program.reason}
-        for form, request, program in _programs(adapter, header)
+        for form, asked, program in _programs(adapter, header)
     ]
 
 
@@ -40,7 +46,7 @@ def drive(adapter: Adapter, header: Mapping[str, Any]) -> dict[str, Any]:
     """
     layout = asdict(_api(adapter, header).layout)
     for _, request, program in _programs(adapter, header):
-        if isinstance(program, Program):
+        if isinstance(program, Program) and not isinstance(request, Chain):
             driver = _driver(adapter, program, request, header)
             told = None if driver is None else asdict(driver)
             return {"source": program.source, "layout": layout, "driver": told}
@@ -78,14 +84,16 @@ def execute(adapter: Adapter, message: Message, begin: Begin = _quiet) -> Messag
     arrays: list[Array] = []
     api = _api(adapter, header)
     complete = False
-    for form, request, program in _programs(adapter, header):
+    for form, asked, program in _programs(adapter, header):
         if form == "emulated" and complete and header.get("forms") is None:
             replies.append({"form": form, "available": True})
             continue
         if isinstance(program, Unsupported):
             replies.append({"form": form, "unsupported": program.reason})
             continue
-        run = _Run(adapter, api, request, program, header["mode"], message.arrays, vjp)
+        trained = isinstance(asked, Chain) and asked.training is not None and vjp
+        kind = _Training if trained else _Run
+        run = kind(adapter, api, asked, program, header["mode"], message.arrays, vjp)
         stages = run.reply(arrays, lambda stage, form=form: begin(form, stage))  # type: ignore[misc]
         replies.append({"form": form, "source": program.source, **stages})
         complete = complete or (form == "native" and run.complete)
@@ -98,23 +106,45 @@ def _api(adapter: Adapter, header: Mapping[str, Any]) -> Api:
 
 def _programs(
     adapter: Adapter, header: Mapping[str, Any]
-) -> Iterator[tuple[Form, Request, Program | Unsupported]]:
+) -> Iterator[tuple[Form, Asked, Program | Unsupported]]:
     wanted = header.get("forms")
-    api, request = _api(adapter, header), from_json(header["request"])
-    for name in parameters(request):
-        dtype = request.dtype_of(name)
+    api, asked = _api(adapter, header), _read(header["request"])
+    for name in _names(asked):
+        dtype = _dtype(asked, name)
         if dtype not in adapter.dtypes:
-            yield "native", request, Unsupported(f"{adapter.name} has no {dtype} arrays")
+            yield "native", asked, Unsupported(f"{adapter.name} has no {dtype} arrays")
             return
-    lowering = api.lower(request)
+    lowering = lower_chain(api, asked) if isinstance(asked, Chain) else api.lower(asked)
     mode = header.get("mode", adapter.modes[0].name)
     if wanted is None or "native" in wanted:
-        yield "native", request, _in_mode(adapter, lowering.native, mode)
+        yield "native", asked, _in_mode(adapter, lowering.native, mode)
     if header.get("spelled") and (wanted is None or "spelled" in wanted):
         spelled = from_json(header["spelled"])
         yield "spelled", spelled, _in_mode(adapter, api.lower(spelled).native, mode)
     if lowering.emulated is not None and (wanted is None or "emulated" in wanted):
-        yield "emulated", request, adapter.program(lowering.emulated, mode)
+        yield "emulated", asked, adapter.program(lowering.emulated, mode)
+
+
+def _read(fields: Mapping[str, Any]) -> Asked:
+    return chain.from_json(fields) if fields["op"] == "chain" else from_json(fields)
+
+
+def _names(asked: Asked) -> tuple[str, ...]:
+    """Names of the arguments of ``forward``."""
+    return asked.names if isinstance(asked, Chain) else parameters(asked)
+
+
+def _dtype(asked: Asked, name: str) -> str:
+    return asked.dtype if isinstance(asked, Chain) else asked.dtype_of(name)
+
+
+def _part(asked: Asked, name: str) -> tuple[str, Request]:
+    """What an array is to which request: x, w, b or y."""
+    return asked.part(name) if isinstance(asked, Chain) else (name, asked)
+
+
+def _first(asked: Asked) -> Request:
+    return asked.operators[0] if isinstance(asked, Chain) else asked
 
 
 def _in_mode(adapter: Adapter, said: Program | Unsupported, mode: str) -> Program | Unsupported:
@@ -122,21 +152,21 @@ def _in_mode(adapter: Adapter, said: Program | Unsupported, mode: str) -> Progra
 
 
 class _Run:
-    """One program on one request's data."""
+    """One program on the data of one request or chain."""
 
     def __init__(
         self,
         adapter: Adapter,
         api: Api,
-        request: Request,
+        asked: Asked,
         program: Program,
         mode: str,
         arrays: tuple[Array, ...],
         vjp: bool,
     ) -> None:
-        self.adapter, self.api, self.request, self.program = adapter, api, request, program
+        self.adapter, self.api, self.asked, self.program = adapter, api, asked, program
         self.mode, self.vjp = mode, vjp
-        self.names = parameters(request)
+        self.names = _names(asked)
         self.inputs = arrays[: len(self.names)]
         self.cotangent = arrays[len(self.names)] if vjp else None
         self.complete = False
@@ -162,26 +192,72 @@ class _Run:
         return result
 
     def _stages(self) -> Any:
-        self.adapter.enter(self.mode)
-        namespace: dict[str, Any] = {"__name__": "program"}
-        exec(compile(self.program.source, "<program>", "exec"), namespace)
-        inputs = [self._tensor(name, array) for name, array in zip(self.names, self.inputs)]
-        cotangent = None if self.cotangent is None else self._tensor("y", self.cotangent)
-        stages = self.adapter.run(namespace, inputs, cotangent, self.mode)
+        stages = self._ran(self._namespace(), self.inputs)
         yield (("y", next(stages)),)
         yield tuple(zip(self.names, next(stages)))
 
+    def _namespace(self) -> dict[str, Any]:
+        self.adapter.enter(self.mode)
+        namespace: dict[str, Any] = {"__name__": "program"}
+        exec(compile(self.program.source, "<program>", "exec"), namespace)
+        return namespace
+
+    def _ran(self, namespace: dict[str, Any], arrays: Sequence[Array]) -> Iterator[Any]:
+        inputs = [self._tensor(name, array) for name, array in zip(self.names, arrays)]
+        cotangent = None if self.cotangent is None else self._tensor("y", self.cotangent)
+        return self.adapter.run(namespace, inputs, cotangent, self.mode)
+
     def _tensor(self, name: str, array: Array) -> Any:
-        own = layout.to_api(name, array, self.request, self.api.layout)
-        return self.adapter.tensor(own, self.request.dtype_of(name))
+        kind, request = _part(self.asked, name)
+        # An error is a number, without axes to be moved.
+        own = array if array.ndim == 0 else layout.to_api(kind, array, request, self.api.layout)
+        return self.adapter.tensor(own, _dtype(self.asked, name))
 
     def _store(self, arrays: list[Array], tensors: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
         stored = {}
         for name, tensor in tensors:
-            values, dtype = self.adapter.array(tensor)
-            arrays.append(layout.from_api(name, values, self.request, self.api.layout))
+            values, dtype = self._array(name, tensor)
+            arrays.append(values)
             stored[name] = {"array": len(arrays) - 1, "dtype": dtype}
         return stored
+
+    def _array(self, name: str, tensor: Any) -> tuple[Array, str]:
+        """A tensor in canonical order, and its own dtype."""
+        values, dtype = self.adapter.array(tensor)
+        kind, request = _part(self.asked, name)
+        return layout.from_api(kind, values, request, self.api.layout), dtype
+
+
+class _Training(_Run):
+    """A descent by gradients: the first loss, then all losses and what became of the parameters.
+
+    Parameters move between steps as arrays of the chain's dtype.
+    """
+
+    def _stages(self) -> Any:
+        chain, namespace = self.asked, self._namespace()
+        assert isinstance(chain, Chain) and chain.training is not None
+        rate = DTYPES[chain.dtype].carrier.type(chain.training.rate)
+        arrays = list(self.inputs)
+        seen: dict[str, list[tuple[Array, str]]] = {}
+        for step in range(chain.training.steps):
+            stages = self._ran(namespace, arrays)
+            loss = next(stages)
+            if step == 0:
+                yield (("y", loss),)
+            seen.setdefault(LOSSES, []).append(self._array("y", loss))
+            for at, (name, gradient) in enumerate(zip(self.names, next(stages))):
+                if name in chain.trained:
+                    values, dtype = self._array(name, gradient)
+                    arrays[at] = arrays[at] - rate * values
+                    seen.setdefault(trajectory_of(name), []).append((arrays[at], dtype))
+        yield tuple(seen.items())
+
+    def _array(self, name: str, tensor: Any) -> tuple[Array, str]:
+        if not isinstance(tensor, list):
+            return super()._array(name, tensor)
+        arrays, dtypes = zip(*tensor)
+        return np.stack(arrays), dtypes[-1]
 
 
 def _error(error: BaseException) -> dict[str, str]:
