@@ -13,7 +13,7 @@ from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, given, literal, scalar
 
 from ..jax.adapter import JaxAdapter
-from ..jax.lowering import padding_option, short, transposed_word
+from ..jax.lowering import padding_option, transposed_word, wide
 from ..jax.pooling import JaxPooling
 from ..jax.recipes import beyond, plain_divisor
 from .calls import LINEN, NNX
@@ -73,7 +73,8 @@ class Flax(JaxPooling):
         return [f"return {self._pool(r, 'avg_pool', padding, count_include_pad=include)}"]
 
     def same_dtype(self, r: Pool, lines: list[str]) -> list[str]:
-        if plain_divisor(r) or not short(r.dtype):
+        # Flax divides by counts in JAX's default dtype, which is float64 in the mode x64.
+        if plain_divisor(r) or wide(r.dtype):
             return lines
         return [*lines[:-1], f"{lines[-1]}.astype(x.dtype)"]
 
