@@ -14,6 +14,8 @@ The JSON's keys, of which none goes away or changes its meaning within a version
     and ``steps`` (``name``, ``formulas`` that are equal to each other, ``value``, ``remark``).
 ``output``
     The output's shape.
+``chain``
+    Of operators put together the steps, as ``request`` is of a single one; else null.
 ``apis``
     One entry per API: ``backend``, ``version`` (with ``installed`` false the one that the suite
     pins, empty where it pins none), ``api``, ``layout``, ``way`` ('native', 'recipe' or 'none'),

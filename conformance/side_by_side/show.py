@@ -309,7 +309,9 @@ def _verified(entry: Entry, case: Case, workers: Workers) -> Entry:
     if not entry.code:
         return entry
     target = Target(entry.backend, entry.api, entry.verdicts[0].mode)
-    worded = replace(case, request=entry.request, spellings={})
+    # The request alone is what the code is for: a law asks others beside it.
+    plain = case.fields.model_copy(update={"law": None})
+    worded = replace(case, request=entry.request, spellings={}, fields=plain)
     records = workers.run(worded, target)
     missing = [record for record in records if record.raw == "not-run"]
     if missing:
