@@ -100,7 +100,7 @@ def met(
 
 @pytest.mark.parametrize(("backend", "part"), PARTS)
 def test_every_known_discrepancy_is_reproduced(backend: str, part: int) -> None:
-    """One outcome of each entry that core meets; by night one of each API, form and check of all."""
+    """One outcome of each entry that core meets; by night each API, form and check of all."""
     (found,) = discovery.discover(names=[backend])
     night = PROFILE is NIGHTLY
     interpreters, everything = discovery.interpreters([found]), corpus()
