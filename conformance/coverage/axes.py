@@ -15,7 +15,7 @@ from conformance.coverage import subject
 from conformance.coverage.subject import Predicate, every, when
 from conformance.dtypes import DTYPES
 from conformance.make import make_request
-from conformance.request import ADAPTIVE_POOLS, OPS, Op
+from conformance.request import ADAPTIVE_POOLS, OPS, POOLS, Op
 
 Outcome = Literal["request", "law", "chain"]
 Ops = tuple[Op, ...]
@@ -156,10 +156,17 @@ AXES: tuple[Axis, ...] = (
         "its windows slide",
     ),
     Axis("ties", "maximum", MAXIMA, subject.ties, "only maxima have ties"),
-    Axis("batch 0", "empty", ALL, subject.no_example),
-    Axis("channels 0", "empty", ALL, subject.no_channel),
-    Axis(
-        "spatial 0", "empty", SLIDING, subject.no_pixel, "there is no element to pool"
+    *(
+        axis
+        for name, pools, holds, without in (
+            ("batch 0", POOLS, subject.no_example, ""),
+            ("channels 0", POOLS, subject.no_channel, ""),
+            ("spatial 0", POOLINGS, subject.no_pixel, "there is no element to pool"),
+        )
+        for axis in (
+            Axis(name, "empty", KERNELS, holds, without),
+            Axis(name, "empty", pools, holds, without, ("float32",), "nothing is computed"),
+        )
     ),
     Axis("unbatched", "empty", ALL, when(unbatched=True)),
     Axis("NaN", "values", ALL, subject.has_nan, "", REAL, SPECIAL),

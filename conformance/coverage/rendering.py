@@ -76,8 +76,9 @@ def _reasons(op: Op, rows: Sequence[Row]) -> Iterator[str]:
     for why, listed in axes.items():
         yield f"{SENSELESS} {', '.join(listed)}: {why}"
     absent: dict[str, list[str]] = {}
+    own = {row.axis.name for row in rows}
     for axis in AXES:
-        if op not in axis.ops:
+        if axis.name not in own and axis.name not in absent.get(axis.without, ()):
             absent.setdefault(axis.without, []).append(axis.name)
     for why, listed in absent.items():
         yield f"no row for {', '.join(listed)}: {why}"
