@@ -158,8 +158,7 @@ def test_list_prints_the_coverage_as_json(conformance: Command) -> None:
         told[tier] = rows["max_pool", "any"]
     core, full = told["core"]["dtypes"]["uint8"], told["full"]["dtypes"]["uint8"]
     assert core["core"] == core["full"] == full["core"] < full["full"]
-    assert "float64" in told["core"]["missing"]
-    assert "float64" not in told["full"]["missing"]
+    assert set(told["full"]["missing"]) < set(told["core"]["missing"])
     assert "complex64" in told["full"]["senseless"]
 
 
