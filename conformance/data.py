@@ -289,7 +289,8 @@ def _same(array: Array, values: Array) -> Array:
     if values.dtype == np.int64:
         return np.asarray(array.astype(np.int64) == values)
     integral = np.isfinite(values) & (values == np.rint(values))
-    return np.asarray(~integral | (array.astype(values.dtype) == values))
+    together = np.result_type(array, values)
+    return np.asarray(~integral | (array.astype(together) == values))
 
 
 def _check_representable(number: float, dtype: DType, part: str) -> None:

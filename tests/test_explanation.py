@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from numpy.testing import assert_array_equal
 from conformance import oracle
 from conformance.dtypes import DTYPES, Array, cast
 from conformance.explanation import CAUSES, explain
+from conformance.make import make_request
 from conformance.reference import expect
 from conformance.request import Pool, Request
 from tests import planting_data
@@ -165,6 +167,18 @@ def test_garbage_is_not_explained() -> None:
             found = explain(observed, request, arrays, dtype=request.result_dtype)
             assert found is not None
             assert found.key.startswith("unexplained"), (request, found)
+
+
+def test_imaginary_parts_of_averages_are_kept() -> None:
+    request = make_request("avg_pool", (1, 1, 4), window=2, dtype="complex64")
+    x = np.array([[[1 + 2j, 3 - 4j, 5j, 1]]], np.complex64)
+    right = oracle.forward(request, x).astype(np.complex64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert explain(right, request, (x,)) is None
+        found = explain(right * 2, request, (x,))
+    assert found is not None
+    assert "all 2 values differ" in found.sentence
 
 
 def test_another_dtype_is_named() -> None:

@@ -23,7 +23,7 @@ def max_pool(r: Pool) -> Program:
     floating = DTYPES[r.dtype].floating
     wide = r.dtype if floating or r.dtype == "int64" else "int32"
     nodes.cast("wide", r.dtype, wide)
-    lowest = "-np.inf" if floating else f"np.iinfo({literal(wide)}).min"
+    lowest = "-np.inf" if floating else f"np.iinfo({literal(r.dtype)}).min"
     nodes.pad(_reach(own), f"np.array({lowest}, {literal(wide)})")
     for axis, name in _gathered(nodes, own):
         parts = f'[f"{name}{{i}}" for i in range({own.window[axis]})]'

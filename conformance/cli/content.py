@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from conformance import describe, discovery, known, schema, selection
+from conformance.cases import Case
 from conformance.cli.group import (
     BACKENDS,
     PATHS,
@@ -19,32 +22,70 @@ from conformance.cli.group import (
     main,
     with_options,
 )
+from conformance.coverage import counting, rendering
 from conformance.discovery import Backend
 from conformance.explanation.causes import MEANINGS
 from conformance.laws.catalogue import LAWS
 from conformance.laws.names import WORDS
 
+COVERAGE_WIDTH = 100
+
 
 @main.command("list")
 @PATHS
+@click.option(
+    "--coverage",
+    "covered",
+    is_flag=True,
+    help="Count the cases by operator, axis, rank and dtype instead.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to print it.",
+)
 @with_options([*BACKENDS[:2], *SELECTION])
 def list_cases(
     paths: tuple[Path, ...],
+    covered: bool,
+    form: str,
     backends: tuple[str, ...],
     backend_dirs: tuple[Path, ...],
     **options: Any,
 ) -> None:
-    """List the cases that a run would take, with their requests in words."""
+    """List the cases that a run would take, with their requests in words.
+
+    With --coverage a table shows what they cover: cases of the core tier / all.
+    """
     found = discovery.discover(backend_dirs, backends)
     chosen = selection.select(paths, found, **options)
     work = chosen.work
     kept = {case.id for case, _ in work}
-    for case in chosen.cases:
-        if case.id in kept:
+    listed = [case for case in chosen.cases if case.id in kept]
+    if covered:
+        _print_coverage(listed, form, options["tier"] == "full")
+    elif form == "json":
+        entries = [{"id": case.id, "asked": describe.asked(case)} for case in listed]
+        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+    else:
+        for case in listed:
             click.echo(f"{case.id}\t{describe.asked(case)}")
     targets = {target for _, target in work}
     cases = describe.plural(len(kept), "case")
     click.echo(f"{cases} on {describe.plural(len(targets), 'target')}", err=True)
+
+
+def _print_coverage(listed: Sequence[Case], form: str, whole: bool) -> None:
+    rows = counting.coverage(listed)
+    if form == "json":
+        click.echo(json.dumps(rendering.to_json(rows), indent=2, ensure_ascii=False))
+        return
+    console = Console(width=COVERAGE_WIDTH, highlight=False)
+    for part in rendering.tables(rows, whole):
+        console.print(part)
 
 
 @main.command()

@@ -163,7 +163,8 @@ def _counts(request: Pool, slide: Windows, rules: Rules) -> Array:
 
 def _kept(values: Array, request: Pool) -> Array:
     """The values, where they are beyond the range of the request's dtype as infinity or zero."""
-    stored = cast(values, DTYPES[request.dtype]).astype(np.float64)
+    dtype = DTYPES[request.dtype]
+    stored = cast(values, dtype).astype(dtype.wide)
     return np.where(np.isinf(stored) | (stored == 0), stored, values)
 
 

@@ -1,0 +1,1 @@
+"""What the cases cover: axes of operators, and how many cases are on each."""
