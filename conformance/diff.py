@@ -140,7 +140,7 @@ def diff(old: Results, new: Results, entries: Entries = NONE) -> Diff:
         causes = record.explanation.causes if record.explanation is not None else ()
         if record.outcome == "known" and record.known and UNSTABLE in causes:
             unstable.add((record.backend, record.known))
-    return _Comparison(_Side(old), _Side(new), unstable).diff()
+    return _Comparison(_Side("old", old), _Side("new", new), unstable).diff()
 
 
 def comparable(found: Diff, old: str, new: str) -> None:
@@ -160,7 +160,8 @@ def comparable(found: Diff, old: str, new: str) -> None:
 class _Side:
     """A run's records, by what they are about."""
 
-    def __init__(self, run: Results) -> None:
+    def __init__(self, name: str, run: Results) -> None:
+        self.name = f"the {name} run"
         self.run = run
         self.records: dict[Key, Record] = {}
         self.units: dict[Unit, list[Record]] = defaultdict(list)
@@ -184,14 +185,14 @@ class _Side:
         """Why a case on a target is no part of this run."""
         case, backend, *target = unit
         if not self.run.complete:
-            return "the run was interrupted"
+            return f"{self.name} was interrupted"
         if backend not in self.problems:
-            return f"{backend} takes no part"
+            return f"{self.name} is without {backend}"
         if case not in self.cases:
-            return "the case takes no part"
+            return f"{self.name} is without the case"
         if (backend, *target) not in self.targets:
-            return f"{'/'.join((backend, *target))} takes no part"
-        return "the case takes no part on this target"
+            return f"{self.name} is without {'/'.join((backend, *target))}"
+        return f"{self.name} is without the case on this target"
 
 
 @dataclass(frozen=True)

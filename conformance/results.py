@@ -182,6 +182,21 @@ def merge(parts: Sequence[tuple[Path, Results]]) -> Results:
     return Results(header, tuple(kept), all(part.complete for _, part in parts))
 
 
+def gather(files: Iterable[Path]) -> Results:
+    """The run that results files hold together.
+
+    A folder stands for its own results, or for those of its subfolders where it has none.
+
+    Raises:
+        ResultsError: as `read` and `merge`.
+    """
+    paths: list[Path] = []
+    for file in files:
+        nested = sorted(file.glob(f"*/{NAME}")) if not (file / NAME).exists() else []
+        paths += (nested or [file / NAME]) if file.is_dir() else [file]
+    return merge([(path, read(path)) for path in paths])
+
+
 def changed(one: Header, other: Header) -> str:
     """What keeps two runs from being one: the suite's version, or a case file; else nothing."""
     if one.suite != other.suite:

@@ -1,0 +1,80 @@
+"""What changed between two runs, on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from conformance import changes
+from conformance.changes import Changed
+from conformance.diff import Diff
+from conformance.formats.markdown import Command, span
+from conformance.formats.texts import flat
+
+STYLES = {
+    "new": "red",
+    "stopped": "magenta",
+    "changed": "yellow",
+    "case-changed": "cyan",
+    "fixed": "green",
+    "started": "green",
+    "vanished": "dim",
+    "appeared": "dim",
+}
+LINES = 40
+
+
+def show(
+    console: Console,
+    found: Diff,
+    groups: Sequence[Changed],
+    command: Command = changes.command,
+) -> None:
+    """Print the changes by cause, what is worse outcome by outcome, and the conclusion."""
+    _line(console, span(found))
+    for each in found.backends:
+        _line(console, f"  {changes.versions(each)}")
+    if groups:
+        console.print()
+        console.print(_table(groups, command))
+    worse = [change for group in groups if group.worse for change in group.changes]
+    if worse:
+        console.print()
+    for change in worse[:LINES]:
+        _line(console, f"  {flat(changes.line(change), 500)}")
+    if len(worse) > LINES:
+        _line(console, f"  … and {len(worse) - LINES:,} more; --format json has all")
+    console.print()
+    style = "bold red" if found.regressed else "green"
+    console.print(Text(changes.conclusion(found, groups), style=style))
+
+
+def _table(groups: Sequence[Changed], command: Command) -> Table:
+    result = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    result.add_column("change", no_wrap=True)
+    for title in ("outcomes", "targets", "cases"):
+        result.add_column(title, justify="right", no_wrap=True)
+    result.add_column("cause, for example", no_wrap=True, overflow="ellipsis", ratio=1)
+    commands = [command(each) for each in groups]
+    if any(commands):
+        result.add_column("to reproduce it", no_wrap=True)
+    for each, words in zip(groups, commands):
+        what = Text(flat(each.cause), style="bold")
+        told = each.sentence if words else f"{each.sentence}: {each.where}"
+        what.append(f"  {flat(told)}", style="not bold dim")
+        result.add_row(
+            Text(each.title, style="red" if each.worse else STYLES[each.kind]),
+            f"{len(each.changes):,}",
+            f"{each.group.targets:,}",
+            f"{each.group.cases:,}",
+            what,
+            *([Text(words)] if any(commands) else []),
+        )
+    return result
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(Text(text), soft_wrap=True)
