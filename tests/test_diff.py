@@ -6,52 +6,34 @@ import dataclasses
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from conformance import content, known, results
-from conformance.compare import Difference
 from conformance.diff import KINDS, Change, Diff, Kind, comparable, diff
-from conformance.explanation import Explanation
-from conformance.records import BackendInfo, Failed, Header, Record
+from conformance.records import Failed, Record
 from conformance.results import Results, ResultsError
 from tests.profiles import PROFILE
-
-TORCH = BackendInfo("torch", "2.0", {"torch": "2.0"}, "3.10.1", "here")
-JAX = BackendInfo("jax", "0.4", {"jax": "0.4"}, "3.11.0", "here")
-HEADER = Header("1", "2025-01-02T00:00:00+00:00", {"a/b": "abc"}, {}, {}, (TORCH, JAX))
-PASS = Record("a/b/one", "torch", "torch.nn", "eager", "native", "forward", "pass", "pass")
-VJP = replace(PASS, check="vjp")
-ON_JAX = replace(PASS, backend="jax", api="jax.lax")
-OFF = Difference("y", (1,), (1,), "float32", "float32", 1, 1, (0,), 1.0, 2.0)
-WRONG = replace(
-    PASS, outcome="wrong-value", raw="wrong-value",
-    difference=OFF,
-    explanation=Explanation("padding-dropped", "equals …", ({"cause": "padding-dropped"},)),
-)  # fmt: skip
-REFUSED = replace(
-    PASS, outcome="rejected", raw="rejected", error=Failed("RuntimeError", "no"),
-    explanation=Explanation("rejected: RuntimeError: no", "the framework refuses: no"),
-)  # fmt: skip
-UNEXPLAINED = replace(WRONG, explanation=Explanation("unexplained: some", "…"))
-MISTYPED = replace(REFUSED, error=Failed("TypeError", "no"), explanation=None)
-CRASH = replace(
-    PASS, outcome="crash", raw="crash", error=Failed("crash", "killed by SIGFPE"),
-    explanation=Explanation("crash: killed by SIGFPE", "killed by SIGFPE"),
-)  # fmt: skip
-KNOWN = replace(WRONG, outcome="known", known="entry")
-STALE = replace(PASS, outcome="fixed", known="entry")
-UNSTABLE = replace(
-    KNOWN, known="memory", explanation=Explanation("unstable", "…", ({"cause": "unstable"},))
+from tests.run_builders import (
+    CRASH,
+    IDLE,
+    JAX,
+    KNOWN,
+    MISTYPED,
+    OFF,
+    ON_JAX,
+    PASS,
+    REFUSED,
+    STALE,
+    TORCH,
+    UNEXPLAINED,
+    UNSTABLE,
+    VJP,
+    WRONG,
+    run,
 )
-IDLE = replace(PASS, outcome="not-run", raw="not-run", note="torch is not installed here")
-
-
-def run(*records: Record, complete: bool = True, **header: Any) -> Results:
-    return Results(replace(HEADER, **header), records, complete)
 
 
 def kinds(found: Diff) -> list[Kind]:

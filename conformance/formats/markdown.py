@@ -167,12 +167,6 @@ def _run(pages: _Pages, overview: Overview) -> None:
     shown = [
         f"{info.name} {info.version}" for info, _ in overview.backends.values() if info.version
     ]
-    machine = ", ".join(
-        header.machine[name] for name in ("system", "python") if name in header.machine
-    )
-    told = ". ".join(
-        filter(
-            None, [f"Run of {header.created}", f"suite {header.suite}", ", ".join(shown), machine]
-        )
-    )
-    pages.parts.append(f"<sub>{prose(told)}</sub>\n")
+    told = [f"Run of {header.created}", f"suite {header.suite}", ", ".join(shown)]
+    told.append(header.machine.get("system", ""))
+    pages.parts.append(f"<sub>{prose('; '.join(filter(None, told)))}</sub>\n")

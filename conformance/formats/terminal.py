@@ -12,7 +12,7 @@ from conformance import changes
 from conformance.changes import Changed
 from conformance.diff import Diff
 from conformance.formats.markdown import Command, span
-from conformance.formats.texts import flat
+from conformance.formats.texts import clean, flat
 
 STYLES = {
     "new": "red",
@@ -25,6 +25,7 @@ STYLES = {
     "appeared": "dim",
 }
 LINES = 40
+ROOM = 90
 
 
 def show(
@@ -39,12 +40,12 @@ def show(
         _line(console, f"  {changes.versions(each)}")
     if groups:
         console.print()
-        console.print(_table(groups, command))
+        console.print(_table(groups, command, console.width))
     worse = [change for group in groups if group.worse for change in group.changes]
     if worse:
         console.print()
     for change in worse[:LINES]:
-        _line(console, f"  {flat(changes.line(change), 500)}")
+        _line(console, f"  {clean(changes.line(change))}")
     if len(worse) > LINES:
         _line(console, f"  … and {len(worse) - LINES:,} more; --format json has all")
     console.print()
@@ -52,27 +53,29 @@ def show(
     console.print(Text(changes.conclusion(found, groups), style=style))
 
 
-def _table(groups: Sequence[Changed], command: Command) -> Table:
+def _table(groups: Sequence[Changed], command: Command, width: int) -> Table:
+    """A line per cause; where it would be too narrow for the commands, they stand below."""
+    commands = [command(each) for each in groups]
+    beside = any(commands) and width - max(map(len, commands)) >= ROOM
     result = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     result.add_column("change", no_wrap=True)
     for title in ("outcomes", "targets", "cases"):
         result.add_column(title, justify="right", no_wrap=True)
     result.add_column("cause, for example", no_wrap=True, overflow="ellipsis", ratio=1)
-    commands = [command(each) for each in groups]
-    if any(commands):
+    if beside:
         result.add_column("to reproduce it", no_wrap=True)
     for each, words in zip(groups, commands):
         what = Text(flat(each.cause), style="bold")
         told = each.sentence if words else f"{each.sentence}: {each.where}"
         what.append(f"  {flat(told)}", style="not bold dim")
-        result.add_row(
-            Text(each.title, style="red" if each.worse else STYLES[each.kind]),
-            f"{len(each.changes):,}",
-            f"{each.group.targets:,}",
-            f"{each.group.cases:,}",
-            what,
-            *([Text(words)] if any(commands) else []),
-        )
+        style = "red" if each.worse else STYLES[each.kind]
+        counts = (len(each.changes), each.group.targets, each.group.cases)
+        numbers = [f"{number:,}" for number in counts]
+        more = [Text(words)] if beside else []
+        result.add_row(Text(each.title, style=style), *numbers, what, *more)
+        if words and not beside:
+            below = Text(f"  {words}", overflow="fold", no_wrap=False)
+            result.add_row("", "", "", "", below)
     return result
 
 
