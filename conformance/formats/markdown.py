@@ -38,14 +38,15 @@ class _Pages:
         self.parts.append(text)
         return True
 
-    def table(self, titles: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> None:
-        """A table whose columns are right-aligned from the second one on, so many of them."""
+    def table(self, titles: Sequence[str], rows: Iterable[Sequence[str]], numbers: int) -> None:
+        """A table that leaves room for others; ``numbers`` columns from the second are numbers."""
+        left = self.room // 2
         rule = ["---:" if 0 < at <= numbers else "---" for at in range(len(titles))]
         if not self.add(f"{_row(titles)}{_row(rule)}"):
             return
         lines = [_row(row) for row in rows]
         for at, line in enumerate(lines):
-            if not self.add(line):
+            if self.room - len(line.encode()) < left or not self.add(line):
                 self.parts.append(_row([f"… and {len(lines) - at:,} more in the results"]))
                 break
         self.parts.append("\n")
