@@ -16,6 +16,7 @@ from types import TracebackType
 
 from conformance import content, records
 from conformance.records import BackendInfo, Header, Record
+from conformance.typed import made
 
 NAME = "results.jsonl"
 Key = tuple[str, str, str, str, str, str]
@@ -112,17 +113,14 @@ def read(path: Path) -> Results:
                     raise ValueError
                 if fields["version"] != records.VERSION:
                     raise ResultsError(
-                        f"{name}: has version {fields['version']!r}, this suite reads "
-                        f"{records.VERSION}; run it again with this suite"
+                        f"{name}: has version {content.shown(fields['version'])}, this suite "
+                        f"reads {records.VERSION}; run it again with this suite"
                     )
                 header = records.header_from_json(fields)
             elif kind == "record":
-                record = records.record_from_json(fields)
-                if not all(isinstance(part, str) for part in key(record)):
-                    raise ValueError
-                found.append(record)
+                found.append(records.record_from_json(fields))
             elif kind == "backend":
-                info = BackendInfo(**{key: fields[key] for key in fields if key != "kind"})
+                info = made(BackendInfo, {key: fields[key] for key in fields if key != "kind"})
                 backends[info.name] = info
             elif kind == "end":
                 complete = True
