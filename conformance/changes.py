@@ -43,11 +43,7 @@ class Changed:
     @property
     def title(self) -> str:
         """The kind in words."""
-        return f"{TITLES[self.kind]}, worse" if self._turned else TITLES[self.kind]
-
-    @property
-    def _turned(self) -> bool:
-        return self.worse and self.kind == "changed"
+        return title(self.example)
 
     @property
     def sentence(self) -> str:
@@ -62,6 +58,17 @@ class Changed:
         return f"{self.example.record.case} on {self.example.record.target}"
 
 
+def title(change: Change) -> str:
+    """The kind of a change in words; what a registry brought about is named apart."""
+    after = change.after.outcome if change.after is not None else ""
+    if change.kind == "new" and after == "fixed":
+        return "stale entry"
+    if change.kind == "fixed" and after == "known":
+        return "registered"
+    worse = change.kind == "changed" and change.worse
+    return f"{TITLES[change.kind]}, worse" if worse else TITLES[change.kind]
+
+
 def transition(change: Change) -> str:
     """``pass → wrong-value``."""
     before, after = change.before, change.after
@@ -73,15 +80,16 @@ def transition(change: Change) -> str:
 
 def grouped(found: Diff, entries: Entries = NONE) -> list[Changed]:
     """All changes: regressions first, then by kind, most targets first."""
-    held: dict[tuple[Kind, bool, str], list[Change]] = defaultdict(list)
+    held: dict[tuple[str, str], list[Change]] = defaultdict(list)
     for change in found.changes:
-        held[change.kind, change.worse, cause(change)].append(change)
-    result = [_changed(*about, changes, entries) for about, changes in held.items()]
+        held[title(change), cause(change)].append(change)
+    result = [_changed(name, changes, entries) for (_, name), changes in held.items()]
     return sorted(
         result,
         key=lambda changed: (
             not changed.worse,
             KINDS.index(changed.kind),
+            changed.title,
             -changed.group.targets,
             -changed.group.cases,
             changed.cause,
@@ -144,17 +152,17 @@ def conclusion(found: Diff, groups: Sequence[Changed]) -> str:
         told.append("no regression")
     if not found.complete:
         told.append("the later run was interrupted")
-    fixed = found.counts["fixed"]
-    return "; ".join([*told, *([f"{fixed:,} fixed"] if fixed else [])])
+    for word in ("fixed", "registered"):
+        number = sum(1 for change in found.changes if title(change) == word)
+        told += [f"{number:,} {word}"] if number else []
+    return "; ".join(told)
 
 
-def _changed(
-    kind: Kind, worse: bool, name: str, changes: Sequence[Change], entries: Entries
-) -> Changed:
+def _changed(name: str, changes: Sequence[Change], entries: Entries) -> Changed:
     records = [change.record for change in changes]
     group = grouping.group(name, records, entries, _plain(records))
     example = next(change for change in changes if change.record is group.example)
-    return Changed(kind, name, worse, tuple(changes), group, example)
+    return Changed(example.kind, name, example.worse, tuple(changes), group, example)
 
 
 def _plain(records: Iterable[Record]) -> set[int]:

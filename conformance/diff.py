@@ -52,10 +52,11 @@ class Change:
 
     - ``new``: unexpected now; it was expected, or not there.
     - ``stopped``: it ran before, and its backend did not run now (``after`` may say so).
-    - ``changed``: expected or unexpected as before, with another outcome, explanation or error.
+    - ``changed``: expected or unexpected as before, with another outcome, explanation or error; or
+      expected only because a registry speaks of what is worse than before.
     - ``case-changed``: another outcome, and the case's file is another: nothing is said of the
       framework.
-    - ``fixed``: it was unexpected and is not any more.
+    - ``fixed``: it was unexpected and is not any more; it may be known instead.
     - ``started``: its backend did not run before.
     - ``vanished``, ``appeared``: the case, the target or the check is part of one run only.
 
@@ -223,8 +224,11 @@ class _Comparison:
         return self._went(about, before)
 
     def _between(self, before: Record, after: Record) -> Change | None:
-        if after.unexpected != before.unexpected:
-            return Change("new" if after.unexpected else "fixed", before, after)
+        if after.unexpected and not before.unexpected:
+            return Change("new", before, after)
+        if before.unexpected and not after.unexpected:
+            worse = SEVERITY[after.raw] > SEVERITY[before.raw]
+            return Change("changed" if worse else "fixed", before, after)
         if self._unsteady(before) or self._unsteady(after) or told(before) == told(after):
             return None
         return Change("changed", before, after)

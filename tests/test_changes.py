@@ -97,7 +97,22 @@ def test_what_did_not_run_is_grouped_by_its_reason() -> None:
 
 def test_a_stale_entry_has_no_script() -> None:
     _, (each,) = compared(run(KNOWN), run(STALE))
-    assert (each.kind, each.worse, changes.command(each)) == ("new", True, "")
+    assert (each.title, each.worse, changes.command(each)) == ("stale entry", True, "")
+
+
+def test_what_a_registry_took_over_is_not_called_fixed() -> None:
+    found, groups = compared(
+        run(case(WRONG, "x"), case(WRONG, "y"), case(STALE, "z")),
+        run(case(KNOWN, "x"), case(PASS, "y"), case(KNOWN, "z")),
+    )
+    told = [(each.title, each.kind, each.example.record.case, each.worse) for each in groups]
+    assert told == [
+        ("changed, worse", "changed", "a/b/z", True),
+        ("fixed", "fixed", "a/b/y", False),
+        ("registered", "fixed", "a/b/x", False),
+    ]
+    sentence = "1 regression, 1 cause; 1 fixed; 1 registered"
+    assert changes.conclusion(found, groups) == sentence
 
 
 @pytest.mark.parametrize(

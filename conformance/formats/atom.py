@@ -22,7 +22,7 @@ LINES = 20
 def feed(overview: Overview, found: Diff) -> bytes:
     """The feed; without changes it has no entries.
 
-    An entry's id is that of the kind, the cause and the baseline: the same change keeps it from
+    An entry's id is that of the title, the cause and the baseline: the same change keeps it from
     run to run while the baseline stays.
 
     Raises:
@@ -47,7 +47,7 @@ def feed(overview: Overview, found: Diff) -> bytes:
 
 def _entry(each: Changed, found: Diff, updated: str) -> ET.Element:
     entry = ET.Element("entry")
-    about = "\n".join([found.old.created, each.kind, str(each.worse), each.cause])
+    about = "\n".join([found.old.created, each.title, each.cause])
     identity = uuid.uuid5(NAMES, about.encode(errors="backslashreplace").decode())
     _text(entry, "id", identity.urn)
     outcomes = describe.plural(len(each.changes), "outcome")

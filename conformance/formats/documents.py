@@ -80,6 +80,7 @@ def _difference(found: Diff, groups: Sequence[Changed], command: Command) -> mod
         causes=tuple(
             models.ChangedCause(
                 kind=each.kind,
+                title=each.title,
                 worse=each.worse,
                 cause=each.cause,
                 sentence=clean(each.sentence),

@@ -104,9 +104,10 @@ class Change(Model):
 
 
 class ChangedCause(Model):
-    """Changes of one kind and one cause."""
+    """Changes of one kind and one cause; ``title`` is the kind in words."""
 
     kind: ChangeKind
+    title: str
     worse: bool
     cause: str
     sentence: str

@@ -25,7 +25,7 @@ STYLES = {
     "appeared": "dim",
 }
 LINES = 40
-ROOM = 90
+ROOM = 70
 
 
 def show(
