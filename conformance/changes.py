@@ -70,12 +70,10 @@ def title(change: Change) -> str:
 
 
 def transition(change: Change) -> str:
-    """``pass → wrong-value``."""
-    before, after = change.before, change.after
+    """``pass → wrong-value``; what a stale entry speaks of is a pass."""
     absent = "not-run" if change.kind in ("stopped", "started") else "absent"
-    was = before.outcome if before is not None else absent
-    now = after.outcome if after is not None else absent
-    return f"{was} → {now}"
+    words = [absent if each is None else each.outcome for each in (change.before, change.after)]
+    return " → ".join("pass" if word == "fixed" else word for word in words)
 
 
 def grouped(found: Diff, entries: Entries = NONE) -> list[Changed]:
