@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +55,10 @@ DAMAGED = {
 }
 
 
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(cli.main, [*map(str, arguments)])
+
+
 def refused(code: int, stdout: str, stderr: str, sentence: str) -> None:
     assert (code, stdout) == (2, ""), stderr
     assert stderr.startswith("error: ")
@@ -78,7 +82,7 @@ def test_damaged_results(name: str, use: str, good: Path, tmp_path: Path) -> Non
     bad = tmp_path / f"{name}.jsonl"
     bad.write_bytes(data)
     arguments = USES[use](good, bad, tmp_path / "out")
-    done = CliRunner().invoke(cli.main, [*map(str, arguments)])
+    done = invoke(*arguments)
     refused(done.exit_code, done.stdout, done.stderr, sentence)
     assert f"{name}.jsonl" in done.stderr
     assert not (tmp_path / "out").exists()
@@ -110,18 +114,24 @@ def test_runs_that_do_not_belong_together(conformance: Command, good: Path, tmp_
     refused(done.returncode, done.stdout, done.stderr, sentence)
     done = conformance("export", good, "--baseline", other, "--out", tmp_path / "out")
     refused(done.returncode, done.stdout, done.stderr, "have no outcome in common")
-    write(tmp_path / "parts" / "one" / results.NAME, PASS)
-    write(tmp_path / "parts" / "two" / results.NAME, PASS, cases={"a/b": "xyz"})
-    done = conformance("diff", good, tmp_path / "parts")
-    refused(done.returncode, done.stdout, done.stderr, "do not belong together: the case file a/b")
-    write(tmp_path / "parts" / "two" / results.NAME, WRONG)
-    done = conformance("export", tmp_path / "parts", "--out", tmp_path / "out")
-    refused(done.returncode, done.stdout, done.stderr, "contradict each other: a/b/one on torch")
+
+
+def test_parts_that_do_not_belong_together(good: Path, tmp_path: Path) -> None:
+    parts = tmp_path / "parts"
+    write(parts / "one" / results.NAME, PASS)
+    write(parts / "two" / results.NAME, PASS, cases={"a/b": "xyz"})
+    done = invoke("diff", good, parts)
+    sentence = "do not belong together: the case file a/b"
+    refused(done.exit_code, done.stdout, done.stderr, sentence)
+    write(parts / "two" / results.NAME, WRONG)
+    done = invoke("export", parts, "--out", tmp_path / "out")
+    sentence = "contradict each other: a/b/one on torch"
+    refused(done.exit_code, done.stdout, done.stderr, sentence)
 
 
 def test_a_folder_without_results(good: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    done = CliRunner().invoke(cli.main, ["diff", str(good), str(tmp_path / "empty")])
+    done = invoke("diff", good, tmp_path / "empty")
     sentence = "empty/results.jsonl: cannot be read: No such file"
     refused(done.exit_code, done.stdout, done.stderr, sentence)
 
@@ -139,7 +149,7 @@ def test_a_folder_without_results(good: Path, tmp_path: Path) -> None:
     ],
 )
 def test_usage(arguments: tuple[str, ...], sentence: str) -> None:
-    done = CliRunner().invoke(cli.main, [*arguments])
+    done = invoke(*arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert sentence in done.stderr
 
@@ -149,7 +159,7 @@ def test_a_run_cut_short_is_compared_and_told(good: Path, tmp_path: Path) -> Non
     lines = whole.read_bytes().splitlines(keepends=True)
     cut = tmp_path / "cut.jsonl"
     cut.write_bytes(b"".join(lines[:2]) + lines[2][:-9])
-    done = CliRunner().invoke(cli.main, ["diff", str(whole), str(cut)])
+    done = invoke("diff", whole, cut)
     assert done.exit_code == 1
     assert done.stdout.splitlines()[-1] == "no regression; the later run was interrupted"
 
