@@ -408,5 +408,5 @@ def test_export_writes_all_or_what_is_named(tmp_path: Path) -> None:
 def test_a_feed_needs_a_baseline(tmp_path: Path) -> None:
     done = invoke(write(tmp_path / "new.jsonl", PASS), "--format", "atom", "--out", tmp_path)
     assert (done.exit_code, done.stdout) == (2, "")
-    told = "--format atom tells what changed: name an earlier run with --baseline"
+    told = "the format atom tells what changed: name an earlier run with --baseline"
     assert done.stderr == f"error: {told}\n"

@@ -9,7 +9,6 @@ import click
 from conformance import content, formats, results
 from conformance.cli.diff import RUN, registered, since
 from conformance.cli.group import main
-from conformance.discovery import UsageError
 
 
 @main.command("export")
@@ -37,12 +36,10 @@ def export(
     FILES are results files, or folders: a folder stands for its own results, or for those of its
     subfolders where it has none. The feed tells what changed since the --baseline.
     """
-    if "atom" in forms and baseline is None:
-        raise UsageError("--format atom tells what changed: name an earlier run with --baseline")
     data = results.gather(files)
     entries = registered()
     found = None if baseline is None else since(baseline, data, files, entries)
-    for path in formats.write(data, found, out, forms or formats.FORMATS, entries):
+    for path in formats.write(data, found, out, forms, entries):
         click.echo(content.display(path))
     if not data.complete:
         click.echo("this run was interrupted; finish it with --resume", err=True)

@@ -24,11 +24,11 @@ def write(
     results: Results,
     baseline: Diff | None,
     out: Path,
-    formats: Sequence[Format] = FORMATS,
+    formats: Sequence[Format] = (),
     entries: Entries = NONE,
     command: Callable[[Group], str] = grouping.repro_command,
 ) -> tuple[Path, ...]:
-    """Write a run to files in ``out`` and return them.
+    """Write a run to files in ``out`` and return them: all ``formats`` where none is named.
 
     - ``junit``: ``junit.xml``,
     - ``md``: ``summary.md``,
@@ -41,10 +41,12 @@ def write(
 
     Raises:
         ResultsError: a run's time is none.
-        UsageError: a file cannot be written.
+        UsageError: a file cannot be written, or a feed is asked for without a baseline.
     """
+    if "atom" in formats and baseline is None:
+        raise UsageError("the format atom tells what changed: name an earlier run with --baseline")
     overview = Overview(results, baseline, entries, command)
-    made = [file for each in dict.fromkeys(formats) for file in _made(each, overview)]
+    made = [file for each in dict.fromkeys(formats or FORMATS) for file in _made(each, overview)]
     return tuple(_put(out / name, data) for name, data in made)
 
 
