@@ -272,6 +272,9 @@ class Driver:
     tensors: Mapping[str, str] = field(default_factory=dict)
 
 
+CACHE = "CONFORMANCE_CACHE"
+
+
 class Adapter(ABC):
     """A backend: a framework, its APIs and its modes.
 
@@ -279,7 +282,8 @@ class Adapter(ABC):
     installed packages whose versions identify it, the framework's own first, under each name that
     it has. ``environment`` is set in every worker of the backend. ``seconds_per_case`` is a rough
     guess of what a small case costs; the runner starts with what takes longest. ``dtypes`` are
-    those that the framework has arrays of.
+    those that the framework has arrays of. The environment variable `CACHE` names a folder where
+    compiled programs may be kept for other workers of the same framework.
 
     ``gradients`` is False for a backend that only infers: its outputs are checked, no VJP is asked
     for (`run` gets no cotangent, `driver` no ``vjp``) and no outcome is recorded for one, because

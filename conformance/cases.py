@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -173,17 +173,38 @@ def load_file(file: Path, base: Path) -> list[Case]:
     shared = {**_given(document, ("op", "source")), **(document.data.get("defaults") or {})}
     cases: list[Case] = []
     seen: dict[str, int] = {}
+    core = _core(document, parsed.core)
     for index, entry in enumerate(parsed.cases):
         for values, origins in _expand(document, index, entry):
-            draft = _Draft(document, index, prefix, {**shared, **values}, origins)
-            case = draft.case()
+            fields = {**shared, **values}
+            if fields["id"] in core:
+                _promote(document, fields, core.pop(fields["id"]))
+            case = _Draft(document, index, prefix, fields, origins).case()
             if case.id in seen:
                 raise document.error(
                     f"the id {case.id!r} is taken by line {seen[case.id]}", ("cases", index, "id")
                 )
             seen[case.id] = case.line
             cases.append(case)
+    for name, at in core.items():
+        raise document.error(f"there is no case {content.shown(name)} here", ("core", at))
     return cases
+
+
+def _core(document: Document, names: Sequence[str]) -> dict[str, int]:
+    """Where each case of the file's ``core`` stands there."""
+    found: dict[str, int] = {}
+    for at, name in enumerate(names):
+        if found.setdefault(name, at) != at:
+            raise document.error(f"{content.shown(name)} is there twice", ("core", at))
+    return found
+
+
+def _promote(document: Document, fields: dict[str, Any], at: int) -> None:
+    if fields.get("tier", "core") == "core":
+        message = f"{content.shown(fields['id'])} is in core without this line"
+        raise document.error(message, ("core", at))
+    fields["tier"] = "core"
 
 
 def _given(document: Document, names: Iterable[str]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from conformance import content, known
-from conformance.adapter import Mode
+from conformance.adapter import CACHE, Mode
 from conformance.content import ContentError
 from conformance.known import Registry
 from conformance.supervisor import Launch, Limits, Worker
@@ -91,15 +91,19 @@ class Backend:
         first = next(iter(self.modes))
         return target.api if target.mode == first else f"{target.api}/{target.mode}"
 
-    def launch(self, python: str, mode: str, threads: int) -> Launch:
-        """How to start the worker that runs a mode."""
+    def launch(self, python: str, mode: str, threads: int, cache: Path | None = None) -> Launch:
+        """How to start the worker that runs a mode.
+
+        Adapters may keep what they compile in ``cache``, for each other and for later workers.
+        """
+        kept = {} if cache is None else {CACHE: str(cache.absolute())}
         limits = limited(threads)
         own = {name: os.environ[name] for name in limits if name in os.environ}
         return Launch(
             self.name,
             self.folder,
             python,
-            {**limits, **own, **self.environment, **self.modes[mode].environment},
+            {**limits, **own, **kept, **self.environment, **self.modes[mode].environment},
         )
 
     def limits(self, mode: str, limits: Limits) -> Limits:

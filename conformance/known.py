@@ -168,6 +168,16 @@ class Registry:
             and holds(known.entry.when, facts, api)
         )
 
+    def hangs(self, facts: Facts, api: str, mode: str) -> bool:
+        """Whether a case is known never to end on a target, in whatever form."""
+        return any(
+            known.entry.expect.outcome == "timeout"
+            and _listed(known.entry.api, api)
+            and _listed(known.entry.mode, mode)
+            and holds(known.entry.when, facts, api)
+            for known in self.entries
+        )
+
     def check_corpus(
         self, cases: Sequence[Facts], apis: Sequence[str], modes: Sequence[str]
     ) -> None:

@@ -9,6 +9,7 @@ line.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from conformance import cases, commands, content, describe, discovery, records, session
+from conformance.adapter import CACHE
 from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.discovery import Target, UsageError
@@ -93,6 +95,20 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         return
     if config.option.numprocesses and config.option.dist == "no" and _concerned(config):
         config.option.dist = "loadgroup"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the workers of all of xdist's processes share what they compile."""
+    if hasattr(config, "workerinput") or CACHE in os.environ:
+        return
+    folder = tempfile.TemporaryDirectory(prefix="conformance-")
+    os.environ[CACHE] = folder.name
+
+    def clean() -> None:
+        del os.environ[CACHE]
+        folder.cleanup()
+
+    config.add_cleanup(clean)
 
 
 def _concerned(config: pytest.Config) -> bool:

@@ -7,11 +7,13 @@ end several lanes share a kind's queue, each with a worker of its own.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar, Union
 
 from conformance import judge, predicates, reference, units
@@ -24,13 +26,22 @@ from conformance.laws.tolerance import Tolerance, tolerance
 from conformance.predicates import Facts
 from conformance.records import BackendInfo, Record
 from conformance.reference import Expected
-from conformance.supervisor import DEFAULTS, Broken, Interrupted, Job, Limits, Supervisor
+from conformance.supervisor import (
+    DEFAULTS,
+    Broken,
+    Interrupted,
+    Job,
+    Launch,
+    Limits,
+    Supervisor,
+)
 from conformance.units import Unit
+from conformance.worker.protocol import Message
 
 CACHE_BYTES = 512 * 2**20
 WORTH_SHARING = 2.0
-
 PATIENCE = 0.2
+KNOWN_TO_HANG = 5.0  # seconds
 
 Work = tuple[Case, Target]
 Event = Union[BackendInfo, tuple[Record, ...]]
@@ -102,6 +113,7 @@ class Plan:
     jobs: int = 1
     threads: int = 1
     limits: Limits = DEFAULTS
+    cache: Path | None = None
 
 
 class Runner:
@@ -161,12 +173,15 @@ class Runner:
                 path = self.plan.interpreters[backend.name].path
                 if path is None:
                     continue
-                launch = backend.launch(path, target.mode, self.plan.threads)
+                launch = self._launch(backend, path, target.mode)
                 about = (backend.name, repr(sorted(launch.environment.items())))
                 chosen[target] = kinds.setdefault(about, Kind(backend, path, target.mode))
             chosen[target].modes.add(target.mode)
             chosen[target].work.append((case, target))
         yield from kinds.values()
+
+    def _launch(self, backend: Backend, python: str, mode: str) -> Launch:
+        return backend.launch(python, mode, self.plan.threads, self.plan.cache)
 
     def _missing(self) -> Iterator[Event]:
         """Records for backends that have no interpreter."""
@@ -209,7 +224,7 @@ class Runner:
             return kind
 
     def _drive(self, kind: Kind) -> None:
-        launch = kind.backend.launch(kind.python, kind.mode, self.plan.threads)
+        launch = self._launch(kind.backend, kind.python, kind.mode)
         limits = kind.backend.limits(kind.mode, self.plan.limits)
         supervisor = Supervisor(launch, limits, self.stopped)
         begun: dict[int, Unit] = {}
@@ -291,19 +306,23 @@ def run_units(supervisor: Supervisor, next_unit: Callable[[], Unit | None]) -> I
     """
     follow: deque[Job] = deque()
 
+    def job(unit: Unit, message: Message) -> Job:
+        hangs = unit.registry.hangs(unit.facts, unit.target.api, unit.target.mode)
+        return Job(message, unit, KNOWN_TO_HANG if hangs else math.inf)
+
     def next_job() -> Job | None:
         if follow:
             return follow.popleft()
         unit = next_unit()
-        return None if unit is None else Job(unit.message(), unit)
+        return None if unit is None else job(unit, unit.message())
 
-    for job, reply in supervisor.run(next_job):
-        unit: Unit = job.token
+    for done, reply in supervisor.run(next_job):
+        unit: Unit = done.token
         more = unit.take(reply)
         if more is None:
             yield unit
         else:
-            follow.append(Job(more, unit))
+            follow.append(job(unit, more))
 
 
 def unmatched(

@@ -312,10 +312,13 @@ class CaseFile(Model):
     """A file of cases.
 
     What a case says replaces what ``defaults`` say, key by key; ``null`` takes a default back.
+    ``core`` names the cases, as a matrix expands them, that are in the core tier though the others
+    beside them are not.
     """
 
     version: Literal[1] = 1
     op: AnyOp | None = None
     source: str | None = None
     defaults: Fields = Fields()
+    core: list[str] = []
     cases: Annotated[list[Entry], Field(min_length=1)]

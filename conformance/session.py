@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ class Options:
     resume: bool = False
     pythons: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = DEFAULTS
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,17 @@ def check_goldens(cases: Sequence[Case], references: References) -> None:
 
 
 def run(session: Session, progress: Callable[[Sequence[Record]], None]) -> Finished:
-    """Run a session, writing its results as they come; Ctrl-C and SIGTERM end it in order."""
+    """Run a session, writing its results as they come; Ctrl-C and SIGTERM end it in order.
+
+    What backends compile is kept for the run, or in the folder that the options name.
+    """
+    if session.options.cache is not None:
+        return _run(session, progress, session.options.cache)
+    with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
+        return _run(session, progress, Path(folder))
+
+
+def _run(session: Session, progress: Callable[[Sequence[Record]], None], cache: Path) -> Finished:
     path = session.options.out / results.NAME
     records = list(session.before)
     infos = {info.name: info for info in session.header.backends}
@@ -161,6 +173,7 @@ def run(session: Session, progress: Callable[[Sequence[Record]], None]) -> Finis
         session.options.jobs,
         session.options.threads,
         session.options.limits,
+        cache,
     )
     runner = Runner(plan, session.references)
     interrupted = False
@@ -185,7 +198,7 @@ def run(session: Session, progress: Callable[[Sequence[Record]], None]) -> Finis
     records.sort(key=lambda record: order.get((record.case, record.target), len(order)))
     header = replace(session.header, backends=tuple(infos.values()))
     stale = []
-    if session.selection.whole and not interrupted and session.options.tier == "full":
+    if session.selection.whole and not interrupted:
         stale = unmatched(session.backends, infos.values(), records)
     outcome = Results(header, tuple(records), complete=not interrupted)
     return Finished(outcome, tuple(stale), interrupted, path, len(work) - len(done))

@@ -8,6 +8,7 @@ pipelined, so that a worker never waits for the runner.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import selectors
 import signal
@@ -80,10 +81,14 @@ class Interrupted(Exception):
 
 @dataclass
 class Job:
-    """A message to the worker and whatever the caller wants to find again with the reply."""
+    """A message to the worker and whatever the caller wants to find again with the reply.
+
+    It may take no more than ``seconds``, nor more than the limits say.
+    """
 
     message: Message
     token: Any = None
+    seconds: float = math.inf
 
 
 class Worker:
@@ -329,7 +334,8 @@ class Supervisor:
         return reply
 
     def _reply(self, job: Job) -> Message | Failure:
-        return self._await(job.message.header["id"], self.limits.seconds)
+        seconds = min(self.limits.seconds, job.seconds)
+        return self._await(job.message.header["id"], seconds)
 
     def _await(self, identifier: int | None, seconds: float) -> Message | Failure:
         worker = self._worker

@@ -33,7 +33,9 @@ class Unit(Protocol):
     """A case on a target, what is known of it, and what still has to be asked."""
 
     case: Case
+    facts: Facts
     target: Target
+    registry: Registry
 
     @property
     def records(self) -> list[Record]:

@@ -160,6 +160,11 @@ def test_ids_are_relative_to_the_folder(tmp_path: Path) -> None:
     assert [case.id for case in cases.load([tmp_path, tmp_path / "z.yaml"])] == ids
 
 
+def test_single_cases_of_a_matrix_are_in_core(load: Any) -> None:
+    text = "  - {id: 'a-{stride}', matrix: {stride: [1, 2, 3]}, tier: full}\ncore: [a-2]\n"
+    assert [case.fields.tier for case in load(HEAD + text)] == ["full", "core", "full"]
+
+
 def test_tiers_tags_and_notes_are_kept(load: Any) -> None:
     one, two = load(HEAD + "  - {id: a, tier: full, tags: [slow], note: Why.}\n  - {id: b}\n")
     assert (one.fields.tier, one.fields.tags, one.fields.note) == ("full", ["slow"], "Why.")

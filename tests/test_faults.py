@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,20 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Record]]:
     for record in found.records:
         by_api.setdefault(record.api.partition(".")[2], []).append(record)
     return by_api
+
+
+def test_what_is_known_to_hang_takes_seconds(tmp_path: Path) -> None:
+    backend = tmp_path / "misbehaving"
+    shutil.copytree(BACKENDS / "misbehaving", backend)
+    entry = {"id": "hangs", "api": "misbehaving.hang", "kind": "bug", "why": "It waits for ever."}
+    expect = {"when": {"op": "conv"}, "expect": {"outcome": "timeout"}, "evidence": "its code"}
+    (backend / "known.yaml").write_text(json.dumps([{**entry, **expect}]), encoding="utf-8")
+    command = [sys.executable, "-m", "conformance", "run", str(CASES), "-k", "hang"]
+    command += ["--backend-dir", str(backend), "--backend", "misbehaving"]
+    command += ["--out", str(tmp_path), "--time-limit", "600"]
+    subprocess.run(command, capture_output=True, timeout=300, check=False)
+    (hung,) = {r.error.message for r in results.read(tmp_path / "results.jsonl").records if r.error}
+    assert hung == "no reply within 5 s; killed"
 
 
 def outcomes(records: list[Record], form: str, check: str) -> list[str]:

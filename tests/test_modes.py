@@ -366,3 +366,13 @@ def test_channels_are_last_in_memory(rank: int) -> None:
         assert not tensor.is_contiguous()
     next(adapter.run({"forward": forward}, [x, w], None, "eager"))
     assert all(tensor.is_contiguous() for tensor in seen[2:])
+
+
+@pytest.mark.backend("jax")
+def test_compiled_programs_are_kept_for_a_later_run(conformance: Command, tmp_path: Path) -> None:
+    words = ("run", FILE, "--backend", "jax", "--mode", "jit", "--cache", tmp_path / "kept")
+    assert conformance(*words, "--out", tmp_path / "cold").returncode == 0
+    kept = sorted((tmp_path / "kept").iterdir())
+    assert kept
+    assert conformance(*words, "--out", tmp_path / "warm").returncode == 0
+    assert sorted((tmp_path / "kept").iterdir()) == kept

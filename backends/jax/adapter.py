@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from conformance.adapter import (
+    CACHE,
     EAGER,
     Adapter,
     Api,
@@ -138,6 +139,10 @@ class JaxAdapter(Adapter):
         import jax
 
         config: Any = jax.config
+        if CACHE in os.environ and not config.jax_compilation_cache_dir:
+            config.update("jax_compilation_cache_dir", os.environ[CACHE])
+            config.update("jax_persistent_cache_min_compile_time_secs", 0)
+            config.update("jax_persistent_cache_min_entry_size_bytes", -1)
         return Info(
             versions={name: version(name) for name in self.distributions},
             build={

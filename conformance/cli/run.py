@@ -56,6 +56,11 @@ from conformance.supervisor import Limits
     show_default=True,
     help="Where the results go.",
 )
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where what backends compile is kept for later runs.",
+)
 @click.option("--resume", is_flag=True, help="Finish an interrupted run.")
 @click.option(
     "--time-limit",
