@@ -64,7 +64,7 @@ def grouped(records: Iterable[Record], entries: Entries) -> list[Group]:
         if record.outcome == "known" or record.unexpected:
             groups[cause(record), record.unexpected].append(record)
     first = _first_of_units(everything)
-    found = [_group(name, held, entries, first) for (name, _), held in groups.items()]
+    found = [group(name, held, entries, first) for (name, _), held in groups.items()]
     return sorted(found, key=lambda group: (-group.targets, -group.cases, group.cause))
 
 
@@ -104,14 +104,8 @@ def of_itself(records: Sequence[Record]) -> Record | None:
     return min(wrong, key=lambda record: not record.unexpected, default=None)
 
 
-def _first_of_units(records: Iterable[Record]) -> set[int]:
-    units: dict[tuple[str, Target], list[Record]] = defaultdict(list)
-    for record in records:
-        units[record.case, record.target].append(record)
-    return {id(chosen) for unit in units.values() if (chosen := of_itself(unit)) is not None}
-
-
-def _group(name: str, records: Sequence[Record], entries: Entries, first: set[int]) -> Group:
+def group(name: str, records: Sequence[Record], entries: Entries, first: set[int]) -> Group:
+    """The group that some records make; ``first`` are the ids of those in `plain` commands."""
     kinds = [
         entries[record.backend, record.known].entry.kind
         for record in records
@@ -121,6 +115,13 @@ def _group(name: str, records: Sequence[Record], entries: Entries, first: set[in
     plain = [record for record in records if id(record) in first]
     example = min(plain or records, key=_length)
     return Group(name, tuple(records), example, id(example) in first, gravest)
+
+
+def _first_of_units(records: Iterable[Record]) -> set[int]:
+    units: dict[tuple[str, Target], list[Record]] = defaultdict(list)
+    for record in records:
+        units[record.case, record.target].append(record)
+    return {id(chosen) for unit in units.values() if (chosen := of_itself(unit)) is not None}
 
 
 def _length(record: Record) -> tuple[int, bool, str]:

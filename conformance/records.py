@@ -17,6 +17,7 @@ from conformance.compare import Difference, Outcome
 from conformance.discovery import Interpreter, Target
 from conformance.explanation import Explanation
 from conformance.known import Check
+from conformance.typed import made
 
 VERSION = 2
 EXPECTED = ("pass", "known", "unsupported", "not-run")
@@ -161,20 +162,21 @@ def record_from_json(fields: Mapping[str, Any]) -> Record:
         TypeError, ValueError, KeyError: the fields are not those of a record.
     """
     values = {name: value for name, value in fields.items() if name != "kind"}
-    if values["outcome"] not in OUTCOMES or values["form"] not in get_args(Form):
-        raise ValueError("no such outcome or form")
     if "error" in values:
-        values["error"] = Failed(**values["error"])
+        values["error"] = made(Failed, values["error"])
     if "difference" in values:
-        values["difference"] = Difference(**_restore(values["difference"]))
+        values["difference"] = made(Difference, _restore(values["difference"]))
     if "explanation" in values:
         told = values["explanation"]
         parts = {name: tuple(told[name]) for name in ("edits", "others")}
-        values["explanation"] = Explanation(**{**told, **parts})
+        explanation = made(Explanation, {**told, **parts})
+        if not all(isinstance(cause, str) for cause in explanation.causes):
+            raise TypeError("a cause is no word")
+        values["explanation"] = explanation
     for name in ("expected", "observed"):
         if name in values:
-            values[name] = Values(**_restore(values[name]))
-    return Record(**values)
+            values[name] = made(Values, _restore(values[name]))
+    return made(Record, values)
 
 
 def header_json(header: Header) -> dict[str, Any]:
@@ -190,8 +192,8 @@ def header_from_json(fields: Mapping[str, Any]) -> Header:
     """
     values = {name: value for name, value in fields.items() if name != "kind"}
     values["cases"] = dict(values["cases"])
-    values["backends"] = tuple(BackendInfo(**backend) for backend in values["backends"])
-    return Header(**values)
+    values["backends"] = tuple(made(BackendInfo, backend) for backend in values["backends"])
+    return made(Header, values)
 
 
 def counts(records: Iterable[Record]) -> dict[str, int]:

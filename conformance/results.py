@@ -16,6 +16,7 @@ from types import TracebackType
 
 from conformance import content, records
 from conformance.records import BackendInfo, Header, Record
+from conformance.typed import made
 
 NAME = "results.jsonl"
 Key = tuple[str, str, str, str, str, str]
@@ -112,17 +113,14 @@ def read(path: Path) -> Results:
                     raise ValueError
                 if fields["version"] != records.VERSION:
                     raise ResultsError(
-                        f"{name}: has version {fields['version']!r}, this suite reads "
-                        f"{records.VERSION}; run it again with this suite"
+                        f"{name}: has version {content.shown(fields['version'])}, this suite "
+                        f"reads {records.VERSION}; run it again with this suite"
                     )
                 header = records.header_from_json(fields)
             elif kind == "record":
-                record = records.record_from_json(fields)
-                if not all(isinstance(part, str) for part in key(record)):
-                    raise ValueError
-                found.append(record)
+                found.append(records.record_from_json(fields))
             elif kind == "backend":
-                info = BackendInfo(**{key: fields[key] for key in fields if key != "kind"})
+                info = made(BackendInfo, {key: fields[key] for key in fields if key != "kind"})
                 backends[info.name] = info
             elif kind == "end":
                 complete = True
@@ -180,6 +178,21 @@ def merge(parts: Sequence[tuple[Path, Results]]) -> Results:
         backends=tuple(info for _, (_, info) in sorted(backends.items())),
     )
     return Results(header, tuple(kept), all(part.complete for _, part in parts))
+
+
+def gather(files: Iterable[Path]) -> Results:
+    """The run that results files hold together.
+
+    A folder stands for its own results, or for those of its subfolders where it has none.
+
+    Raises:
+        ResultsError: as `read` and `merge`.
+    """
+    paths: list[Path] = []
+    for file in files:
+        nested = sorted(file.glob(f"*/{NAME}")) if not (file / NAME).exists() else []
+        paths += (nested or [file / NAME]) if file.is_dir() else [file]
+    return merge([(path, read(path)) for path in paths])
 
 
 def changed(one: Header, other: Header) -> str:

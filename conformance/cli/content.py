@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
+from pydantic import BaseModel
 from rich.table import Table
 from rich.text import Text
 
@@ -25,10 +26,13 @@ from conformance.cli.group import (
 from conformance.coverage import counting, rendering
 from conformance.discovery import Backend
 from conformance.explanation.causes import MEANINGS
+from conformance.formats import models
 from conformance.laws.catalogue import LAWS
 from conformance.laws.names import WORDS
 
 COVERAGE_WIDTH = 100
+READ: Mapping[str, type[BaseModel]] = {"cases": schema.CaseFile, "known": known.RegistryFile}
+WRITTEN: Mapping[str, type[BaseModel]] = {"report": models.Report, "diff": models.Difference}
 
 
 @main.command("list")
@@ -145,14 +149,22 @@ def laws() -> None:
 
 
 @main.command("schema")
-@click.option("--known", "registry", is_flag=True, help="That of known.yaml.")
-def print_schema(registry: bool) -> None:
-    """Print the JSON Schema of case files, for editors."""
-    model = known.RegistryFile if registry else schema.CaseFile
-    name = "known" if registry else "cases"
+@click.option("--known", "of", flag_value="known", help="That of known.yaml.")
+@click.option("--report", "of", flag_value="report", help="That of report.json.")
+@click.option("--diff", "of", flag_value="diff", help="That of 'conformance diff --format json'.")
+def print_schema(of: str | None) -> None:
+    """Print the JSON Schema of case files, for editors, or of what the suite writes."""
+    name = of or "cases"
+    written = name in WRITTEN
+    fields = (
+        WRITTEN[name].model_json_schema(mode="serialization")
+        if written
+        else READ[name].model_json_schema()
+    )
+    version = models.VERSION if written else schema.VERSION
     published = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:conformance:{name}:{schema.VERSION}",
-        **model.model_json_schema(),
+        "$id": f"urn:conformance:{name}:{version}",
+        **fields,
     }
     click.echo(json.dumps(published, indent=2))
