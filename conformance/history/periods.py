@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from conformance.discovery import Target
 from conformance.history import packing
@@ -69,9 +69,7 @@ def of_case(
         if backend not in seen:
             seen[backend] = moments(runs, backend)
         changes = _changes(connection, subject.number)
-        every = _single(subject, seen[backend], ran[subject.number], changes)
-        kept = (period for period in every if not_run or period.raw != NOT_RUN)
-        found += _joined(kept)
+        found += _joined(subject, seen[backend], ran[subject.number], changes, not_run)
     return tuple(found)
 
 
@@ -96,37 +94,30 @@ def _changes(connection: sqlite3.Connection, subject: int) -> dict[int, tuple[Si
     return {row[0]: (Signature(*row[1:6]), row[6]) for row in rows}
 
 
-def _single(
+def _joined(
     subject: _Subject,
     runs: Mapping[int, Moment],
     ran: set[int],
     changes: Mapping[int, tuple[Signature, str]],
-) -> Iterator[Period]:
-    """The periods of one run each."""
+    not_run: bool,
+) -> list[Period]:
+    """The periods of a subject: runs that tell the same and follow each other, as one."""
+    spans: list[tuple[Signature, str, list[Moment]]] = []
     held: tuple[Signature, str] | None = None
     for number, moment in runs.items():
         held = changes.get(number, held)
-        if number in ran and held is not None:
-            sign, text = held
-            yield Period(
-                subject.case, subject.target, subject.form, subject.check,  # type: ignore[arg-type]
-                moment, moment, 1,
-                sign.outcome, sign.raw, sign.known or None,  # type: ignore[arg-type]
-                sign.cause, sign.error, packing.line(text),
-            )  # fmt: skip
+        if number not in ran or held is None or (held[0].raw == NOT_RUN and not not_run):
+            continue
+        if not spans or spans[-1][0] != held[0]:
+            spans.append((*held, []))
+        spans[-1][2].append(moment)
+    return [_period(subject, *span) for span in spans]
 
 
-def _joined(periods: Iterable[Period]) -> list[Period]:
-    """Periods that tell the same and follow each other, as one."""
-    result: list[Period] = []
-    for period in periods:
-        last = result[-1] if result else None
-        if last is not None and _told(last) == _told(period):
-            result[-1] = replace(last, last=period.last, runs=last.runs + period.runs)
-        else:
-            result.append(period)
-    return result
-
-
-def _told(period: Period) -> tuple[object, ...]:
-    return period.outcome, period.raw, period.known, period.cause, period.error
+def _period(subject: _Subject, sign: Signature, text: str, among: list[Moment]) -> Period:
+    return Period(
+        subject.case, subject.target, subject.form, subject.check,  # type: ignore[arg-type]
+        among[0], among[-1], len(among),
+        sign.outcome, sign.raw, sign.known or None,  # type: ignore[arg-type]
+        sign.cause, sign.error, packing.line(text),
+    )  # fmt: skip
