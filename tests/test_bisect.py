@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conformance import content
+from conformance.adapter import Program
 from conformance.bisection import environments, index, search
 from conformance.bisection.environments import Recipe
-from tests import releases
+from conformance.worker.loading import load_adapter
+from tests import builders, releases
 from tests.profiles import PROFILE
 from tests.support import HERE
 
@@ -207,3 +210,25 @@ def test_pip_makes_an_environment_where_there_is_no_uv(
     with pytest.raises(environments.NotInstallable, match="nowhere-to-be-found"):
         recipe.python(found[8], None)
     assert not recipe.folder(found[8]).exists()
+
+
+@pytest.mark.parametrize(
+    ("installed", "opset", "ir_version"),
+    [
+        ("1.15.0", 19, 9),
+        ("1.17.3", 19, 9),
+        ("1.18.1", 21, 10),
+        ("1.20.1", 21, 10),
+        ("1.31.1", 22, 10),
+    ],
+)
+def test_an_older_onnxruntime_gets_a_model_that_it_reads(
+    monkeypatch: pytest.MonkeyPatch, installed: str, opset: int, ir_version: int
+) -> None:
+    adapter = load_adapter(content.root("backends") / "onnxruntime")
+    monkeypatch.setattr("importlib.metadata.version", lambda name: installed)
+    native = adapter.apis[0].lower(builders.conv((1, 1, 5), (1, 1, 3), dtype="float32")).native
+    assert isinstance(native, Program)
+    source = adapter.program(native, "eager").source
+    assert f'make_opsetid("", {opset})' in source
+    assert f"ir_version={ir_version})" in source

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from conformance import __version__, describe, discovery, session
+from conformance import __version__, describe, discovery, grouping, session
 from conformance.cases import Case
 from conformance.discovery import Backend, Target
 from conformance.records import Record
@@ -135,5 +135,5 @@ def _step(record: Record) -> Step:
 def _line(record: Record) -> str:
     """What is wrong, in one line: what it means where that is known."""
     if record.explanation is not None and record.explanation.edits:
-        return record.explanation.sentence
+        return grouping.PREFIX.sub("", record.explanation.sentence)
     return describe.outcome(record)
