@@ -72,6 +72,20 @@ def test_another_answer_is_found_unless_all_that_was_asked_is_the_same(
         assert row[end] == "old"
 
 
+def test_what_is_too_old_to_be_tested_is_not_tried_one_by_one() -> None:
+    asked: list[int] = []
+
+    def ask(at: int) -> str | None:
+        asked.append(at)
+        return None if at < 60 else "old" if at < 63 else "new"
+
+    assert search.other_end(range(100), 99, ask) in (60, 61, 62)
+    assert len(asked) < 15
+    asked.clear()
+    assert search.other_end(range(100), 99, lambda at: ask(at) and "new") is None
+    assert len(asked) < 25
+
+
 def test_when_releases_were_uploaded_is_read_from_both_forms_of_an_index() -> None:
     json = (
         '{"files": [{"filename": "a_b-1.0-py3-none-any.whl", '

@@ -135,6 +135,9 @@ def test_runs_are_kept_as_they_were_in_any_order(
                 steps = [_sign(r) for r in seen]
                 changes = [s for at, s in enumerate(steps) if at == 0 or s != steps[at - 1]]
                 assert [(p.case, p.outcome, p.known, p.cause, p.error) for p in periods] == changes
+                assert [p for p in history.periods() if p.case == name] == list(periods)
+                several = periods if len(periods) > 1 else ()
+                assert [p for p in history.periods(changed=True) if p.case == name] == list(several)
 
 
 def _sign(record: Record) -> tuple[object, ...]:

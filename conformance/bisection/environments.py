@@ -28,6 +28,7 @@ from conformance import content
 from conformance.bisection.index import Pip
 from conformance.discovery import Backend, UsageError
 
+LINE = 160
 MARGIN = datetime.timedelta(days=1)
 DONE = "conformance-environment"
 LEAST_NUMPY = "numpy>=1.23"
@@ -165,10 +166,11 @@ def _python_version(python: str) -> str:
 def _reason(text: str) -> str:
     """What an installer complains about, in one line."""
     lines = [line.strip(" ╰─▶│×·") for line in text.splitlines()]
-    lines = [line for line in lines if line and not line.lower().startswith(("warning", "hint"))]
+    told_anyway = ("warning", "hint", "error: no solution found", "no solution found")
+    lines = [line for line in lines if line and not line.lower().startswith(told_anyway)]
     errors = [line for line in lines if line.startswith("ERROR:")]
-    told = " ".join(" ".join(errors or lines).split())
-    return told if len(told) <= 300 else told[:299] + "…"
+    told = " ".join(" ".join(errors or lines).split()).removeprefix("ERROR: ")
+    return told if len(told) <= LINE else told[: LINE - 1] + "…"
 
 
 @contextlib.contextmanager

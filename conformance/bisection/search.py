@@ -27,22 +27,42 @@ class Change(Generic[Item]):
 
 
 def other_end(items: Sequence[Item], bad: int, ask: Callable[[Item], Answer | None]) -> int | None:
-    """The position of an item with another answer than the bad one, going back in larger steps.
+    """The position of an item before the bad one with another answer; None where none was found.
 
-    The steps double (1, 2, 4, … items), the last is to the very first; None where none differs.
-    ``ask`` answers None where an item cannot be tested; such an item is passed over by one.
+    Steps back double (1, 2, 4, … items). Where an item cannot be tested (None), those nearer are
+    tried, for what is older is seldom better; then what lies before it, in steps that double again.
     """
     wanted = ask(items[bad])
-    step, at = 1, bad
-    while at > 0:
-        at = max(at - step, 0)
-        answer = ask(items[at])
-        if answer is None:
-            step = 1
-        elif answer != wanted:
-            return at
+    same, untested, step = bad, -1, 1
+    while same > 0:
+        if same - untested > 1:
+            at = max(same - step, untested + 1)
+            answer = ask(items[at])
+            if answer is None:
+                untested, step = at, max((same - at) // 2, 1)
+                continue
         else:
-            step *= 2
+            older = _tested_before(items, untested, ask)
+            if older is None:
+                return None
+            at, answer = older
+            untested = -1
+        if answer != wanted:
+            return at
+        same, step = at, step * 2
+    return None
+
+
+def _tested_before(
+    items: Sequence[Item], end: int, ask: Callable[[Item], Answer | None]
+) -> tuple[int, Answer] | None:
+    """The nearest item that can be tested of those in doubling steps before an end."""
+    step, at = 1, end
+    while at > 0:
+        at, step = max(at - step, 0), step * 2
+        answer = ask(items[at])
+        if answer is not None:
+            return at, answer
     return None
 
 

@@ -120,6 +120,16 @@ class History:
             raise HistoryError(f"{content.display(self._store.path)}: no run has a case {case!r}")
         return found
 
+    def periods(self, target: str = "", *, changed: bool = False) -> tuple[Period, ...]:
+        """The periods of all cases, as `case` has them, at once.
+
+        Args:
+            target: As for `case`.
+            changed: Only of what did change: where there is more than one period.
+        """
+        with self._reading() as connection:
+            return tuple(periods.of_all(connection, target, changed))
+
     def trend(self, backend: str, target: str = "") -> tuple[Trend, ...]:
         """How many outcomes of each sort a backend had in each run, the earliest first.
 
@@ -136,15 +146,15 @@ class History:
                     counts[run][outcome] += number
             moments = periods.moments(periods.timeline(connection), backend)
         return tuple(
-            Trend(moment, {name: counts[number][name] for name in OUTCOMES if counts[number][name]})
-            for number, moment in moments.items()
-            if number in counts
+            Trend(moment, {name: n for name in OUTCOMES if (n := counts[moment.run][name])})
+            for moment in moments
+            if moment.run in counts
         )
 
     def moments(self, backend: str) -> tuple[Moment, ...]:
         """All runs as a backend sees them, the earliest first."""
         with self._reading() as connection:
-            return tuple(periods.moments(periods.timeline(connection), backend).values())
+            return tuple(periods.moments(periods.timeline(connection), backend))
 
     def results(self, number: int | None = None) -> Results:
         """A run as it was added, the latest where no number is given: enough for a comparison.

@@ -7,12 +7,13 @@ import datetime
 import hashlib
 import json
 import zlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from conformance import describe, records
+from conformance.dtypes import Array
 from conformance.explanation import Explanation
 from conformance.records import Failed, Header, Record
 from conformance.results import Results, key
@@ -115,10 +116,16 @@ def unpack_set(packed: bytes) -> Members:
 class Members:
     """A set of small numbers."""
 
-    bits: np.ndarray[Any, np.dtype[np.bool_]]
+    bits: Array
 
     def __contains__(self, number: int) -> bool:
         return number < len(self.bits) and bool(self.bits[number])
+
+    def among(self, numbers: Sequence[int]) -> Array:
+        """Which of some numbers are in it."""
+        wide = np.zeros(max(len(self.bits), max(numbers, default=0) + 1), bool)
+        wide[: len(self.bits)] = self.bits
+        return wide[list(numbers)]
 
 
 def utc(created: str) -> str:
