@@ -16,13 +16,14 @@ from typing import Any
 
 import pytest
 
-from conformance import cases, commands, content, describe, discovery, records, session
+from conformance import cases, commands, content, describe, discovery, records, session, shards
 from conformance.adapter import CACHE
 from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.discovery import Target, UsageError
 from conformance.records import BackendInfo, Header, Record
 from conformance.results import NAME, Writer
+from conformance.shards import Shard
 from conformance.workers import Workers
 
 PROPERTY = "conformance"
@@ -76,6 +77,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("core", "full"),
         default="core",
         help="'full' collects everything",
+    )
+    group.addoption(
+        "--conformance-shard", metavar="I/N", help="only the cases of the I-th of N shards"
     )
     group.addoption(
         "--conformance-out", metavar="DIR", help="also write results.jsonl into this folder"
@@ -160,6 +164,14 @@ def _workers(config: pytest.Config) -> Workers:
     return config.stash[WORKERS]
 
 
+def _shard(config: pytest.Config) -> Shard:
+    text = config.getoption("conformance_shard")
+    try:
+        return shards.parse(text) if text else Shard(1, 1)
+    except UsageError as error:
+        raise pytest.UsageError(f"--conformance-shard: {error}") from None
+
+
 class CaseFile(pytest.File):
     """A file of cases."""
 
@@ -174,8 +186,9 @@ class CaseFile(pytest.File):
             raise self.CollectError(str(error)) from None
         tier = self.config.getoption("conformance_tier")
         targets = workers.targets(self.config.getoption("conformance_mode"))
+        shard = _shard(self.config)
         for case in loaded:
-            if tier == "full" or case.fields.tier == "core":
+            if case.id in shard and (tier == "full" or case.fields.tier == "core"):
                 for target in targets:
                     name = f"{case.fields.id}[{target}]"
                     item: CaseItem = CaseItem.from_parent(self, name=name)

@@ -9,16 +9,18 @@ from __future__ import annotations
 import itertools
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from conformance import content, records
 from conformance.records import BackendInfo, Header, Record
 from conformance.typed import made
 
 NAME = "results.jsonl"
+OF_ONE_JOB = ("shard", "jobs", "threads")
 Key = tuple[str, str, str, str, str, str]
 
 
@@ -176,8 +178,33 @@ def merge(parts: Sequence[tuple[Path, Results]]) -> Results:
         created=min(part.header.created for _, part in parts),
         cases={name: digest for _, part in parts for name, digest in part.header.cases.items()},
         backends=tuple(info for _, (_, info) in sorted(backends.items())),
+        selection=_whole(parts[0][1].header.selection),
     )
-    return Results(header, tuple(kept), all(part.complete for _, part in parts))
+    complete = all(part.complete for _, part in parts)
+    return Results(header, tuple(kept), complete and not absent_shards(p for _, p in parts))
+
+
+def absent_shards(parts: Iterable[Results]) -> list[str]:
+    """Shards of which no part is there, though others of the same backends and selection are."""
+    groups: dict[str, tuple[int, set[int]]] = {}
+    for part in parts:
+        told = str(part.header.selection.get("shard", "1/1"))
+        number, _, count = told.partition("/")
+        names = [info.name for info in part.header.backends]
+        asked = {k: v for k, v in part.header.selection.items() if k not in OF_ONE_JOB}
+        about = json.dumps([count, names, asked])
+        groups.setdefault(about, (int(count), set()))[1].add(int(number))
+    return sorted(
+        f"{number}/{count}"
+        for count, held in groups.values()
+        for number in range(1, count + 1)
+        if number not in held
+    )
+
+
+def _whole(selection: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's selection, its shard left out."""
+    return {name: value for name, value in selection.items() if name != "shard"}
 
 
 def gather(files: Iterable[Path]) -> Results:

@@ -167,13 +167,23 @@ def find(everything: Sequence[Case], name: str) -> Case:
     Raises:
         UsageError: there is none, or there are several.
     """
-    found = [case for case in everything if case.id == name]
-    found = found or [case for case in everything if case.id.endswith(f"/{name}")]
+    by_id = {case.id: case for case in everything}
+    return by_id[find_id(list(by_id), name, "see 'conformance list'")]
+
+
+def find_id(ids: Sequence[str], name: str, otherwise: str) -> str:
+    """The id, or the only one that ends with it.
+
+    Raises:
+        UsageError: there is none, or there are several; ``otherwise`` says what to do where none
+            is near.
+    """
+    found = [each for each in ids if each == name]
+    found = found or [each for each in ids if each.endswith(f"/{name}")]
     if len(found) == 1:
         return found[0]
     if found:
-        ids = ", ".join(case.id for case in found[:5])
-        raise UsageError(f"{name!r} may be {ids}; give the whole id")
-    near = [case.id for case in everything if name.lower() in case.id.lower()][:5]
-    hint = f"; near it: {', '.join(near)}" if near else "; see 'conformance list'"
-    raise UsageError(f"no case {name!r}{hint}")
+        raise UsageError(f"{name!r} may be {', '.join(found[:5])}; give the whole id")
+    near = [each for each in ids if name.lower() in each.lower()][:5]
+    hint = f"near it: {', '.join(near)}" if near else otherwise
+    raise UsageError(f"no case {name!r}; {hint}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
-from conformance import discovery, predicates, reference, results, selection
+from conformance import discovery, predicates, reference, results, selection, shards
 from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.discovery import Backend, Interpreter, Target
@@ -20,6 +20,7 @@ from conformance.reference import GoldenError
 from conformance.results import Results, ResultsError, Writer
 from conformance.runner import Plan, References, Runner, unmatched
 from conformance.selection import Selection
+from conformance.shards import Shard
 from conformance.supervisor import DEFAULTS, Limits
 
 
@@ -38,6 +39,8 @@ class Options:
     threads: int = 1
     out: Path = Path("reports/latest")
     resume: bool = False
+    shard: Shard | None = None
+    durations: Path | None = None
     pythons: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = DEFAULTS
     cache: Path | None = None
@@ -93,6 +96,8 @@ def prepare(options: Options) -> Session:
         check_registries(backends, chosen.corpus)
         if not options.backends:
             check_spellings(backends, chosen.corpus)
+    earlier = results.read(options.durations).records if options.durations else ()
+    chosen = shards.restricted(chosen, options.shard, earlier)
     references = References()
     check_goldens(chosen.cases, references)
     header = _header(options, backends, interpreters, chosen)
@@ -219,7 +224,7 @@ def _header(
     interpreters: Mapping[str, Interpreter],
     chosen: Selection,
 ) -> Header:
-    asked = {
+    asked: dict[str, object] = {
         "paths": [str(path) for path in options.paths],
         "apis": list(options.apis),
         "modes": list(options.modes),
@@ -228,6 +233,8 @@ def _header(
         "jobs": options.jobs,
         "threads": options.threads,
     }
+    if options.shard is not None:
+        asked["shard"] = str(options.shard)
     infos = [BackendInfo.found(interpreters[backend.name]) for backend in backends]
     return Header.now(chosen.digests, asked, infos)
 
@@ -240,15 +247,23 @@ def _resume(path: Path, header: Header) -> tuple[Record, ...]:
     changed = results.changed(held.header, header)
     if changed:
         raise ResultsError(f"{path}: {changed} changed since; run without --resume")
+    before, now = (each.selection.get("shard") for each in (held.header, header))
+    if before != now:
+        raise ResultsError(
+            f"{path}: is {_shard(before)}, not {_shard(now)}; run without --resume, or elsewhere"
+        )
     versions = {info.name: info.version for info in held.header.backends}
     for info in header.backends:
-        before = versions.get(info.name, info.version)
-        if before and info.version and before != info.version:
+        ran = versions.get(info.name, info.version)
+        if ran and info.version and ran != info.version:
             raise ResultsError(
-                f"{path}: ran {info.name} {before}, now there is {info.version}; run without "
-                "--resume"
+                f"{path}: ran {info.name} {ran}, now there is {info.version}; run without --resume"
             )
     return tuple(record for record in held.records if record.outcome != "not-run")
+
+
+def _shard(text: object) -> str:
+    return f"shard {text}" if text else "a whole run"
 
 
 @contextmanager

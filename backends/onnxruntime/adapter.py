@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 from conformance.adapter import EAGER, Adapter, Driver, Info, Mode, Program
 from conformance.dtypes import DTYPES, Array
 
-from .graph import IMPORTED, OPTIONS
+from .graph import IMPORTED, IR_VERSION, OPSET, OPTIONS
 from .lowering import OnnxRuntime
 
 UNOPTIMIZED = Mode("unoptimized")
@@ -48,6 +49,7 @@ class Runtime(Adapter):
         return Info(versions, build, "cpu", str(_threads() or "one per core"))
 
     def program(self, program: Program, mode: str) -> Program:
+        program = _readable(program)
         if mode != UNOPTIMIZED.name:
             return program
         text = program.source.replace(IMPORTED, f"{IMPORTED}, GraphOptimizationLevel")
@@ -73,6 +75,32 @@ class Runtime(Adapter):
         self, program: Program, names: Sequence[str], dtype: str, mode: str, vjp: bool
     ) -> Driver:
         return Driver((), "{}", (f"y = forward({', '.join(names)})",), "{}", f"np.{dtype}")
+
+
+OLDER = (("1.18", 19, 9), ("1.21", 21, 10))
+"""Before which releases which opset and model format are the latest that are read.
+
+https://onnxruntime.ai/docs/reference/compatibility.html
+"""
+
+
+def _readable(program: Program) -> Program:
+    """The program with a model that the installed release reads."""
+    try:
+        installed = _release(metadata.version("onnxruntime"))
+    except metadata.PackageNotFoundError:
+        return program
+    for release, opset, ir_version in OLDER:
+        if installed < _release(release):
+            source = program.source.replace(
+                f'make_opsetid("", {OPSET})', f'make_opsetid("", {opset})'
+            )
+            return Program(source.replace(f"ir_version={IR_VERSION}", f"ir_version={ir_version}"))
+    return program
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _threads() -> int:

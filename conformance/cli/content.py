@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from pydantic import BaseModel
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 

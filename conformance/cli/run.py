@@ -22,6 +22,7 @@ from conformance import (
     results,
     selection,
     session,
+    shards,
     summary,
 )
 from conformance.cases import Case
@@ -35,7 +36,7 @@ from conformance.cli.group import (
     main,
     with_options,
 )
-from conformance.discovery import Backend
+from conformance.discovery import Backend, UsageError
 from conformance.grouping import Group
 from conformance.records import Record
 from conformance.session import Finished, Options
@@ -62,6 +63,12 @@ from conformance.supervisor import Limits
     help="Where what backends compile is kept for later runs.",
 )
 @click.option("--resume", is_flag=True, help="Finish an interrupted run.")
+@click.option("--shard", metavar="I/N", help="Only the cases of the I-th of N shards.")
+@click.option(
+    "--durations",
+    type=click.Path(exists=True, path_type=Path),
+    help="Balance the shards by the times in this results file, the same for all of them.",
+)
 @click.option(
     "--time-limit",
     type=click.FloatRange(0.1),
@@ -79,19 +86,31 @@ from conformance.supervisor import Limits
 @click.option(
     "--require-backends", is_flag=True, help="A backend or mode that does not run is an error."
 )
-def run(require_backends: bool, time_limit: float, memory_limit: int, **options: Any) -> None:
+def run(
+    require_backends: bool,
+    time_limit: float,
+    memory_limit: int,
+    shard: str | None,
+    durations: Path | None,
+    **options: Any,
+) -> None:
     """Run cases on every backend that is found and compare with the oracle.
 
     PATHS are case files or folders; the suite's own cases where none is given. The exit status is
     0 if everything is as expected, 1 if something is not, 2 for bad input.
     """
     limits = Limits(seconds=time_limit, memory=memory_limit * 2**20)
-    prepared = session.prepare(Options(**options, limits=limits))
+    own = None if shard is None else shards.parse(shard)
+    if durations is not None and own is None:
+        raise UsageError("--durations balances shards: it goes with --shard")
+    earlier = durations / results.NAME if durations and durations.is_dir() else durations
+    prepared = session.prepare(Options(**options, shard=own, durations=earlier, limits=limits))
     console = console_for_tables()
     work = prepared.work
     cases = describe.plural(len({case.id for case, _ in work}), "case")
     targets = describe.plural(len({target for _, target in work}), "target")
-    console.print(f"{cases} on {targets}, {describe.plural(options['jobs'], 'worker')}")
+    part = "" if own is None else f", shard {own}"
+    console.print(f"{cases} on {targets}, {describe.plural(options['jobs'], 'worker')}{part}")
     finished = _run_with_progress(console, prepared)
     entries = session.entries(prepared.backends)
     data = finished.results
@@ -175,7 +194,9 @@ def merge(files: tuple[Path, ...], out: Path) -> None:
     its own where those have none.
     """
     paths = [path for file in files for path in _results(file)]
-    merged = results.merge([(path, results.read(path)) for path in paths])
+    parts = [(path, results.read(path)) for path in paths]
+    merged = results.merge(parts)
+    absent = results.absent_shards(part for _, part in parts)
     found = discovery.discover()
     merged = results.mention(merged, [backend.name for backend in found])
     out.mkdir(parents=True, exist_ok=True)
@@ -186,7 +207,9 @@ def merge(files: tuple[Path, ...], out: Path) -> None:
     entries = session.entries(found)
     summary.show(console, merged.records, merged.header.backends, entries, command=command)
     console.print(f"results: {content.display(target)}", highlight=False)
-    if not merged.complete:
+    for text in absent:
+        click.echo(f"shard {text} is missing", err=True)
+    if not all(part.complete for _, part in parts):
         click.echo("some of these runs were interrupted; finish them with --resume", err=True)
     sys.exit(_status(merged.records, (), False) or (0 if merged.complete else UNEXPECTED))
 
