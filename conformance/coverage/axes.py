@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 from conformance.chains.resolving import WITHOUT_BOUND
 from conformance.coverage import subject
 from conformance.coverage.subject import Predicate, every, when
 from conformance.dtypes import DTYPES
 from conformance.make import make_request
-from conformance.request import ADAPTIVE_POOLS, OPS, POOLS, Op
+from conformance.request import ADAPTIVE_POOLS, POOLS, Op
 
 Outcome = Literal["request", "law", "chain"]
 Ops = tuple[Op, ...]
 Names = tuple[str, ...]
 
 RANKS = (1, 2, 3)
-ALL: Ops = tuple(OPS)  # type: ignore[assignment]
+ALL: Ops = get_args(Op)
 KERNELS: Ops = ("conv", "conv_transpose")
 POOLINGS: Ops = ("max_pool", "avg_pool", "lp_pool", "max_pool_indices")
 SLIDING: Ops = (*KERNELS, *POOLINGS)

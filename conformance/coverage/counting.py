@@ -14,6 +14,7 @@ from conformance.request import Op
 
 Column = Union[int, str]
 Tally = Counter[tuple[Op, str, Column]]
+COLUMNS: tuple[Column, ...] = (*RANKS, *NAMED)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Row:
         """The ranks and dtypes that are to have a case and have none."""
         return tuple(
             column
-            for column in (*RANKS, *NAMED)
+            for column in COLUMNS
             if column not in self.reasons and not self.cells[column].full
         )
 
@@ -73,7 +74,7 @@ def _keys(case: Case) -> Iterator[tuple[Op, str, Column]]:
 def _row(op: Op, axis: Axis, core: Tally, full: Tally) -> Row:
     cells = {
         column: Count(core[op, axis.name, column], full[op, axis.name, column])
-        for column in (*RANKS, *NAMED)
+        for column in COLUMNS
     }
     reasons = {dtype: why for dtype in NAMED if (why := reason(axis, op, dtype))}
     return Row(op, axis, cells, reasons)
