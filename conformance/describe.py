@@ -75,7 +75,7 @@ def asked(case: Case) -> str:
     """What a case asks for, in words: its request, and its law."""
     if case.chain is not None:
         return chain(case.chain)
-    return "; ".join([request(case.request), *laws(case)])
+    return "; ".join([request(case.request), *views(case), *laws(case)])
 
 
 def chain(c: Chain) -> str:
@@ -102,6 +102,12 @@ def laws(case: Case) -> tuple[str, ...]:
     """The law that a case asks for as an equation, where it asks for one."""
     name = case.fields.law
     return (f"law {name}: {WORDS[name].equation(case.request.op)}",) if name else ()
+
+
+def views(case: Case) -> tuple[str, ...]:
+    """That the input is a part of a longer array, where it is."""
+    view = case.fields.view
+    return (f"the input is a part of an array of twice the {view}",) if view else ()
 
 
 def request(r: Request) -> str:

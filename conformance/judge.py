@@ -93,6 +93,7 @@ class RequestUnit:
             "request": self._asked_request(ask),
             "spelled": None if spelled is None else request.to_json(spelled),
             "forms": None if ask.form is None else [ask.form],
+            "view": self.case.fields.view,
             "vjp": vjp,
         }
         arrays = data.arrays

@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.adapter import Layout
 from conformance.dtypes import Array
-from conformance.request import ConvTranspose, Pool, Request
+from conformance.request import ConvTranspose, Pool, Request, View
 
 CANONICAL = {"x": "NC*", "y": "NC*", "b": "O"}
 
@@ -26,6 +26,19 @@ def handed(name: str, array: Array, request: Request) -> Array:
 def axes(name: str, request: Request, layout: Layout, rank: int) -> tuple[int, ...]:
     """The canonical axis that stands at each place of the API's order, for an array of ``rank``."""
     return _axes(*_orders(name, request, layout), rank)
+
+
+def viewed(
+    array: Array, request: Request, layout: Layout, view: View
+) -> tuple[int, Array, tuple[slice, ...]]:
+    """The axis on which an input in the API's order becomes a part of a longer array.
+
+    Besides, that array, whose other part holds other values, and where in it the input lies.
+    """
+    canonical = 0 if view == "batch" else array.ndim - 1
+    axis = axes("x", request, layout, array.ndim).index(canonical)
+    place = (*(slice(None) for _ in range(axis)), slice(array.shape[axis], None))
+    return axis, np.concatenate([array + array.dtype.type(1), array], axis), place
 
 
 def from_api(name: str, array: Array, request: Request, layout: Layout) -> Array:

@@ -251,7 +251,8 @@ def _steps(name: str) -> Step:
 
 
 def _options(case: Case) -> Iterator[Change]:
-    for name in ("bias", "padding_mode", "ceil_mode", "count_include_pad", "divisor", "norm"):
+    options = ("bias", "padding_mode", "ceil_mode", "count_include_pad", "divisor", "norm")
+    for name in (*options, "view"):
         if getattr(case.fields, name) is not None:
             yield {name: None}
     if case.fields.unbatched:

@@ -16,7 +16,7 @@ from conformance.cases import Case
 from conformance.explanation.windows import every_window
 from conformance.geometry import effective_window
 from conformance.laws.names import LawName
-from conformance.request import Conv, ConvTranspose, Padding, PaddingMode, Pool
+from conformance.request import Conv, ConvTranspose, Padding, PaddingMode, Pool, View
 from conformance.schema import AnyOp, DTypeName, Model, Wanted
 
 Facts = Mapping[str, Any]
@@ -94,6 +94,9 @@ class When(Model):
         None, description="whether an adaptive pooling's windows differ in size or overlap"
     )
     unbatched: bool | None = None
+    view: Union[View, list[View], None] = Field(
+        None, description="the axis on which the input is a part of a longer array"
+    )
     sized: bool | None = Field(None, description="whether the case names the output's size")
     padding_reaches_window: bool | None = Field(
         None, description="whether a window can lie in the padding altogether"
@@ -159,6 +162,7 @@ def _facts(case: Case) -> Facts:
         and r.output_size is not None
         and any(n % m for n, m in zip(r.spatial, r.output_size)),
         "unbatched": r.unbatched,
+        "view": case.fields.view,
         "sized": isinstance(r, ConvTranspose) and r.sized,
         "padding_reaches_window": any(
             max(pair) >= effective_window(k, d)

@@ -28,6 +28,7 @@ PoolOp = Literal[
 ]
 Op = Literal["conv", "conv_transpose", PoolOp]
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
+View = Literal["batch", "width"]
 PaddingWord = Literal["same", "same_lower", "valid", "causal", "explicit"]
 POOLS: tuple[PoolOp, ...] = get_args(PoolOp)
 OPS: tuple[str, ...] = ("conv", "conv_transpose", *POOLS)

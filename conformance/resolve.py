@@ -209,6 +209,8 @@ def _check_batch(fields: schema.Fields, input_shape: tuple[int, ...]) -> None:
     if fields.unbatched and input_shape[0] != 1:
         message = f"only a batch of one can do without its axis, this one has {input_shape[0]}"
         raise RequestError("unbatched", message)
+    if fields.unbatched and fields.view == "batch":
+        raise RequestError("view", "an input without a batch axis is no part of a batch")
 
 
 def _kernel_shape(op: str, fields: schema.Fields, rank: int) -> tuple[int, ...]:

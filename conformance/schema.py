@@ -21,7 +21,7 @@ from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from conformance.chains.chain import StepOp
 from conformance.laws.names import LawName
-from conformance.request import Op, PaddingMode
+from conformance.request import Op, PaddingMode, View
 
 VERSION = 1
 
@@ -270,6 +270,9 @@ class Fields(Operator):
     cotangent: Tensor | None = None
     dtype: DTypeName | None = None
     unbatched: bool = Field(False, description="hand over arrays without the batch axis, of one")
+    view: View | None = Field(
+        None, description="hand over the input as a part of an array that is longer on this axis"
+    )
     vjp: bool | None = Field(None, description="also check gradients; true for floating dtypes")
     law: Annotated[LawName, Wanted("a law; 'conformance laws' lists them")] | None = Field(
         None, description="compare results of one target with each other instead of the oracle's"

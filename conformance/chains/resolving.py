@@ -15,7 +15,8 @@ from conformance.options import RequestError
 from conformance.request import Pool, Request, input_shapes
 
 FOREIGN = (
-    "kernel", "bias", "accumulation", "signed_zero", "spelling", "unbatched", "law",
+    "kernel", "bias", "accumulation", "signed_zero", "spelling", "unbatched", "view",
+    "law",
     *schema.Operator.model_fields,
 )  # fmt: skip
 WITHOUT_BOUND = ("lp_pool", "max_pool_indices")

@@ -26,7 +26,7 @@ MAXIMA: tuple[Op, ...] = (*MAXIMUM, "adaptive_max_pool", "global_max_pool")
 POOLS: tuple[Op, ...] = (*SLIDING, *ADAPTIVE_POOLS)
 SCALED: tuple[Op, ...] = (*LINEAR, *ADAPTIVE_POOLS)
 INDICES: tuple[Op, ...] = ("max_pool_indices",)
-FOREIGN = ("expect", "spelling", "vjp", "cotangent", "accumulation", "signed_zero")
+FOREIGN = ("expect", "spelling", "vjp", "cotangent", "accumulation", "signed_zero", "view")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from conformance.literals import WIDTH
 from conformance.reference import Reference
 from conformance.repro import assertions, templates
 from conformance.repro.assertions import Assertions, Wanted
-from conformance.request import Request
+from conformance.request import Request, View
 
 TEMPLATE = "repro.py.j2"
 DRAWN = 64
@@ -63,6 +63,7 @@ class Script:
     results: Sequence[Result]
     signed_zero: bool = False
     unreached: bool = False
+    view: View | None = None
 
     def text(self) -> str:
         """The script."""
@@ -131,9 +132,16 @@ class Script:
         return (*links, f".transpose({', '.join(map(str, axes))})") if links else ()
 
     def _converted(self) -> Iterator[str]:
-        for tensor, _ in self.tensors:
+        for tensor, values in self.tensors:
             name = _variable(tensor)
-            converted = self.driver.tensors.get(name, self.driver.tensor).format(name)
+            form = self.driver.tensors.get(name, self.driver.tensor)
+            converted = form.format(name)
+            if name == "x" and self.view is not None:
+                own = layout.to_api(name, values, self.request, self.layout)
+                axis, _, place = layout.viewed(own, self.request, self.layout, self.view)
+                index = ", ".join([":"] * axis + [f"{place[-1].start}:"])
+                whole = f"{self.driver.numpy}.concatenate([x + 1, x], axis={axis})"
+                converted = f"{form.format(whole)}[{index}]"
             if converted != name:
                 yield f"{name} = {converted}"
 

@@ -101,6 +101,7 @@ class _Writer:
             results=[Result(reference, result.observed) for reference in result.wanted],
             signed_zero=self.case.fields.signed_zero,
             unreached=self.record.error is not None,
+            view=self.case.fields.view,
         ).text()
         return replace(result, script=script, ending=self._ended(script))
 
@@ -127,6 +128,7 @@ class _Writer:
             "request": request.to_json(self.case.request),
             "spelled": None if spelled is None else request.to_json(spelled),
             "forms": [self.record.form],
+            "view": self.case.fields.view,
             "vjp": vjp,
         }
 
@@ -173,7 +175,8 @@ class _Writer:
         own = layout.described(case.request, result.layout)
         canonical = layout.described(case.request, Layout())
         shapes = "" if own == canonical else f" (shapes as {canonical})"
-        yield from _labelled("Asked", describe.request(case.request) + shapes)
+        viewed = "".join(f"; {each}" for each in describe.views(case))
+        yield from _labelled("Asked", describe.request(case.request) + viewed + shapes)
         if own != canonical:
             yield from _labelled("Layout", own)
         if self.target.mode != EAGER.name:

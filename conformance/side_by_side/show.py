@@ -160,7 +160,7 @@ def side_by_side(
         printable(case.fields.source or ""),
         printable(case.fields.note or ""),
         case.request,
-        (*describe.laws(case), *arithmetic.rules(case.request)),
+        (*describe.laws(case), *describe.views(case), *arithmetic.rules(case.request)),
         arithmetic.axes(case.request),
         tuple(entries),
     )

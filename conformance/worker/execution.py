@@ -93,7 +93,7 @@ def execute(adapter: Adapter, message: Message, begin: Begin = _quiet) -> Messag
             continue
         trained = isinstance(asked, Chain) and asked.training is not None and vjp
         kind = _Training if trained else _Run
-        run = kind(adapter, api, asked, program, header["mode"], message.arrays, vjp)
+        run = kind(adapter, api, asked, program, header, message.arrays, vjp)
         stages = run.reply(arrays, lambda stage, form=form: begin(form, stage))  # type: ignore[misc]
         replies.append({"form": form, "source": program.source, **stages})
         complete = complete or (form == "native" and run.complete)
@@ -160,12 +160,12 @@ class _Run:
         api: Api,
         asked: Asked,
         program: Program,
-        mode: str,
+        header: Mapping[str, Any],
         arrays: tuple[Array, ...],
         vjp: bool,
     ) -> None:
         self.adapter, self.api, self.asked, self.program = adapter, api, asked, program
-        self.mode, self.vjp = mode, vjp
+        self.mode, self.view, self.vjp = header["mode"], header.get("view"), vjp
         self.names = _names(asked)
         self.inputs = arrays[: len(self.names)]
         self.cotangent = arrays[len(self.names)] if vjp else None
@@ -211,7 +211,11 @@ class _Run:
         kind, request = _part(self.asked, name)
         # An error is a number, without axes to be moved.
         own = array if array.ndim == 0 else layout.to_api(kind, array, request, self.api.layout)
-        return self.adapter.tensor(own, _dtype(self.asked, name))
+        dtype = _dtype(self.asked, name)
+        if name == "x" and self.view is not None:
+            _, longer, place = layout.viewed(own, request, self.api.layout, self.view)
+            return self.adapter.tensor(longer, dtype)[place]
+        return self.adapter.tensor(own, dtype)
 
     def _store(self, arrays: list[Array], tensors: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
         stored = {}
