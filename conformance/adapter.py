@@ -18,6 +18,7 @@ from typing import Any, Literal
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Conv, ConvTranspose, Pool, Request
 from conformance.translation.signatures import Table
+from conformance.translation.spelled import Spelled
 
 Form = Literal["native", "spelled", "emulated"]
 
@@ -135,7 +136,8 @@ class Unavailable(Exception):
 class Api(ABC):
     """One way that a user calls a framework, such as ``torch.nn.functional``.
 
-    ``calls`` are those of its functions that can be read: `lower`'s inverse. ``cast`` is how its
+    ``calls`` are those of its functions that can be read: `lower`'s inverse. ``heads`` are the
+    modules of these whose calls a case may spell, as `verbatim` imports them. ``cast`` is how its
     users change a tensor's dtype, None where it has no recipe for operands of two dtypes. ``glue``
     is what its users write between operators, None where it has no chains.
     """
@@ -143,6 +145,7 @@ class Api(ABC):
     name: str
     layout: Layout = Layout()
     calls: Table = Table()
+    heads: tuple[str, ...] = ()
     cast: Cast | None = None
     glue: Glue | None = None
 
@@ -160,6 +163,15 @@ class Api(ABC):
             return self.adaptive_pool(request)
         operators = {"max_pool": self.max_pool, "avg_pool": self.avg_pool, "lp_pool": self.lp_pool}
         return operators.get(request.op, self.max_pool_indices)(request)
+
+    @property
+    def spoken(self) -> frozenset[str]:
+        """The names of the calls that a case may spell."""
+        return frozenset(self.calls.everything(self.heads))
+
+    def verbatim(self, r: Request, call: Spelled) -> Program | Unsupported:
+        """The program of a call that is written in `spoken` words."""
+        return Unsupported(f"{self.name} has no programs of calls")
 
     def conv(self, r: Conv) -> Lowering:
         """Lower a convolution."""

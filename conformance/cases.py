@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import pydantic
 import yaml
 
-from conformance import content, misfits, resolve, schema
+from conformance import content, misfits, request, resolve, schema
+from conformance.adapter import parameters
 from conformance.chains import resolving
 from conformance.chains.chain import Chain
 from conformance.content import ContentError, Place
@@ -23,8 +24,11 @@ from conformance.document import Document, read_yaml
 from conformance.dtypes import Array
 from conformance.laws import catalogue
 from conformance.request import Request
+from conformance.translation.calls import CallError
+from conformance.translation.spelled import Spelled, spelled
 
 EXPANSION_LIMIT = 50_000
+Spelling = Union[Request, Spelled]
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -42,7 +46,7 @@ class Case:
     request: Request
     inputs: tuple[TensorData, ...] = field(repr=False)
     cotangent: TensorData | None = field(repr=False)
-    spellings: Mapping[str, Request] = field(repr=False)
+    spellings: Mapping[str, Spelling] = field(repr=False)
     chain: Chain | None = field(default=None, repr=False)
 
     def arrays(self) -> tuple[Array, ...]:
@@ -52,6 +56,18 @@ class Case:
     def cotangent_array(self) -> Array | None:
         """The cotangent of the VJP, in the output's shape; None where there is no VJP to check."""
         return None if self.cotangent is None else self.cotangent.array(self.request)
+
+    def spelled(self, api: str) -> dict[str, Any] | None:
+        """What an API's users write, as JSON values; None where the case does not say it."""
+        spelling = self.spellings.get(api)
+        if isinstance(spelling, Spelled):
+            return {"call": spelling.text}
+        return None if spelling is None else request.to_json(spelling)
+
+    def respelled(self, api: str) -> Request | None:
+        """The request that an API's users make instead, None where a call or nothing is said."""
+        spelling = self.spellings.get(api)
+        return None if isinstance(spelling, Spelled) else spelling
 
     @property
     def plain(self) -> Case:
@@ -80,19 +96,26 @@ def resolved(fields: schema.Case, name: str, file: Path, line: int) -> Case:
         first = chain.operators[0]
         return Case(name, file, line, fields, first, tensors, cotangent, {}, chain)
     resolving.refuse_steps(fields)
-    request = resolve.request(fields)
-    inputs, cotangent = resolve.tensors(fields, request), resolve.cotangent(fields, request)
+    asked = resolve.request(fields)
+    inputs, cotangent = resolve.tensors(fields, asked), resolve.cotangent(fields, asked)
     if fields.law is not None:
-        catalogue.check(fields.law, fields, request)
+        catalogue.check(fields.law, fields, asked)
         cotangent = None
-    spellings = {}
-    for api, edit in fields.spelling.items():
-        try:
-            spellings[api] = resolve.request(fields, edit)
-        except resolve.RequestError as error:
-            field = f"spelling/{api}/{error.field}"
-            raise resolve.RequestError(field, error.message) from None
-    return Case(name, file, line, fields, request, inputs, cotangent, spellings)
+    spellings = {api: _spelling(fields, asked, api) for api in fields.spelling}
+    return Case(name, file, line, fields, asked, inputs, cotangent, spellings)
+
+
+def _spelling(fields: schema.Case, asked: Request, api: str) -> Spelling:
+    edit = fields.spelling[api]
+    try:
+        if isinstance(edit, str):
+            return spelled(edit, parameters(asked))
+        return resolve.request(fields, edit)
+    except CallError as error:
+        column = f"column {error.column}: " if error.column else ""
+        raise resolve.RequestError(f"spelling/{api}/", f"{column}{error.message}") from None
+    except resolve.RequestError as error:
+        raise resolve.RequestError(f"spelling/{api}/{error.field}", error.message) from None
 
 
 def written(case: Case) -> str:
@@ -314,7 +337,7 @@ class _Draft:
             return resolved(fields, f"{self.prefix}/{fields.id}", self.document.file, line)
         except resolve.RequestError as error:
             *spelling, field = error.field.split("/")
-            place = (*spelling, *field.split("."))
+            place = (*spelling, *filter(None, field.split(".")))
             parts = (int(part) if str(part).isdecimal() else part for part in place)
             raise self._error(error.message, tuple(parts)) from None
 

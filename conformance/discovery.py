@@ -58,7 +58,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Backend:
-    """What an adapter offers, read without its framework."""
+    """What an adapter offers, read without its framework.
+
+    ``spoken`` are the names of the calls that cases may spell, by API.
+    """
 
     name: str
     folder: Path
@@ -70,6 +73,7 @@ class Backend:
     seconds_per_case: float
     registry: Registry
     gradients: bool = True
+    spoken: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -211,6 +215,7 @@ def _described(name: str, folder: Path, worker: Worker) -> Backend:
         header["seconds_per_case"],
         known.load(folder / "known.yaml", name),
         header["gradients"],
+        header["spoken"],
     )
 
 

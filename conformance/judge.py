@@ -84,14 +84,13 @@ class RequestUnit:
     def _message(self, ask: Ask) -> Message:
         self._asked = ask
         data = self._data(ask)
-        spelled = self.case.spellings.get(self.target.api)
         vjp = ask.vjp and data.cotangent is not None
         header: dict[str, Any] = {
             "type": "run",
             "api": self.target.api,
             "mode": self.target.mode,
             "request": self._asked_request(ask),
-            "spelled": None if spelled is None else request.to_json(spelled),
+            "spelled": self.case.spelled(self.target.api),
             "forms": None if ask.form is None else [ask.form],
             "view": self.case.fields.view,
             "vjp": vjp,
@@ -199,7 +198,7 @@ class RequestUnit:
         self, form: Form, check: Check, evidence: Evidence
     ) -> tuple[Evidence, Purpose | None]:
         """The evidence with its explanation, and what a second run would be good for."""
-        spelled = self.case.spellings.get(self.target.api) if form == "spelled" else None
+        spelled = self.case.respelled(self.target.api) if form == "spelled" else None
         expected = self.expected(self.case)
         return inquiry.examined(self.case, expected, evidence, self.searches, spelled)
 

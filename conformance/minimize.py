@@ -44,6 +44,8 @@ def minimize(case: Case, holds: Callable[[Case], bool], tries: int = TRIES) -> C
     while smallest is not before and search.tries > 0:
         before = smallest
         for step in STEPS:
+            if step in (*OPTIONS, _window) and _calls(smallest):
+                continue
             smallest = search.shrunk(smallest, step)
     return smallest
 
@@ -171,6 +173,11 @@ def _each(values: Sequence[int], least: int) -> Iterator[list[int]]:
             yield [*values[:place], size, *values[place + 1 :]]
 
 
+def _calls(case: Case) -> bool:
+    """Whether the case spells calls, which it must go on to agree with."""
+    return any(isinstance(each, str) for each in case.fields.spelling.values())
+
+
 def _spellings(case: Case) -> Iterator[Change]:
     spelling = case.fields.spelling
     if spelling:
@@ -289,17 +296,14 @@ def _dtype(case: Case) -> Iterator[Change]:
     yield {"dtype": None, **tensors}
 
 
+OPTIONS: tuple[Step, ...] = (_padding, *map(_steps, PER_AXIS), _options)
+"""What a spelled call says as well: both would have to change together."""
 # Options before sizes: a larger input is easier to read than one more option.
 STEPS: tuple[Step, ...] = (
     _spellings,
     _batch,
     _channels,
-    _padding,
-    _steps("stride"),
-    _steps("dilation"),
-    _steps("output_padding"),
-    _steps("output_size"),
-    _options,
+    *OPTIONS,
     _spatial,
     _window,
     _data,

@@ -18,6 +18,7 @@ from conformance.geometry import effective_window
 from conformance.laws.names import LawName
 from conformance.request import Conv, ConvTranspose, Padding, PaddingMode, Pool, View
 from conformance.schema import AnyOp, DTypeName, Model, Wanted
+from conformance.translation.spelled import Spelled
 
 Facts = Mapping[str, Any]
 COMPARISON = re.compile(r"(<=|>=|==|!=|<|>)\s*(-?[0-9]{1,18})")
@@ -176,7 +177,10 @@ def _facts(case: Case) -> Facts:
         "law": case.fields.law,
         "checks": _checks(case),
         "tag": tuple(case.fields.tags),
-        "spelled": {api: _word(edited.padding) for api, edited in case.spellings.items()},
+        "spelled": {
+            api: None if isinstance(said, Spelled) else _word(said.padding)
+            for api, said in case.spellings.items()
+        },
     }
 
 

@@ -182,6 +182,7 @@ class CaseFile(pytest.File):
         workers = _workers(self.config)
         try:
             loaded = cases.load_file(self.path.resolve(), self.base)
+            session.check_calls(list(workers.backends.values()), loaded)
         except ContentError as error:
             raise self.CollectError(str(error)) from None
         tier = self.config.getoption("conformance_tier")

@@ -239,6 +239,12 @@ class Options(Operator):
     )
 
 
+Spelling = Annotated[
+    Union[Options, Annotated[str, Field(min_length=1, max_length=2000)]],
+    Wanted("options that differ, or a call in quotes such as \"F.conv2d(x, w, padding='same')\""),
+]
+
+
 class Expect(Model):
     """Goldens: what the source prints. Checked against the oracle before anything runs."""
 
@@ -285,8 +291,8 @@ class Fields(Operator):
     )
     signed_zero: bool = Field(False, description="tell -0.0 from 0.0")
     expect: Expect | None = None
-    spelling: dict[str, Options] = Field(
-        {}, description="what an API's users write where the API cannot say the request"
+    spelling: dict[str, Spelling] = Field(
+        {}, description="what an API's users write: where it cannot say the request, or instead"
     )
     source: str | None = Field(None, description="where the case comes from, best a link")
     note: str | None = None

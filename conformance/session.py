@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import signal
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
-from conformance import discovery, predicates, reference, results, selection, shards
+from conformance import (
+    content,
+    discovery,
+    predicates,
+    reference,
+    results,
+    selection,
+    shards,
+)
 from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.discovery import Backend, Interpreter, Target
@@ -22,6 +31,7 @@ from conformance.runner import Plan, References, Runner, unmatched
 from conformance.selection import Selection
 from conformance.shards import Shard
 from conformance.supervisor import DEFAULTS, Limits
+from conformance.translation.spelled import Spelled
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,7 @@ def prepare(options: Options) -> Session:
         tier=options.tier,
         expression=options.expression,
     )
+    check_calls(backends, chosen.corpus)
     if not options.paths:
         check_registries(backends, chosen.corpus)
         if not options.backends:
@@ -131,6 +142,25 @@ def check_spellings(backends: Sequence[Backend], corpus: Sequence[Case]) -> None
                 raise ContentError(
                     f"{case.id}: 'spelling' names the API {api!r}; there are "
                     f"{', '.join(sorted(apis))}",
+                    case.file,
+                    case.line,
+                )
+
+
+def check_calls(backends: Sequence[Backend], corpus: Sequence[Case]) -> None:
+    """Refuse spelled calls of names that their API does not know.
+
+    Raises:
+        ContentError: such a call.
+    """
+    spoken = {api: names for backend in backends for api, names in backend.spoken.items()}
+    for case in corpus:
+        for api, said in case.spellings.items():
+            if isinstance(said, Spelled) and said.name not in spoken.get(api, [said.name]):
+                near = difflib.get_close_matches(said.name, spoken[api], 1)
+                there = f"did you mean {near[0]}?" if near else "it knows none of that name"
+                raise ContentError(
+                    f"{case.id}: spelling: {api} has no call {content.shown(said.name)}; {there}",
                     case.file,
                     case.line,
                 )

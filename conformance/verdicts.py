@@ -121,7 +121,7 @@ class Judge:
             except resolve.RequestError:
                 return False
         if because == "spelling":
-            spelled = self.case.spellings.get(self.target.api)
+            spelled = self.case.respelled(self.target.api)
             return spelled is not None and self._gives(spelled, evidence)
         wanted = frozenset([because] if isinstance(because, str) else because)
         return wanted in inquiry.causes(evidence)

@@ -73,8 +73,9 @@ def test_a_golden_that_is_wrong_is_found() -> None:
 def test_what_the_book_writes_for_keras_changes_the_answer_where_the_notes_say_so() -> None:
     answers = {}
     for case in TUTORIALS:
-        for api, spelled in case.spellings.items():
-            if api == "keras.layers":
+        for api in case.spellings:
+            spelled = case.respelled(api)
+            if api == "keras.layers" and spelled is not None:
                 arrays = case.arrays()
                 answers[case.id.removeprefix("tutorials/")] = reference.expect(
                     spelled, arrays

@@ -11,6 +11,7 @@ from conformance.dtypes import DTYPES
 from conformance.geometry import Pair, effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, given, literal, scalar
+from conformance.translation.spelled import Spelled
 
 from ..jax.adapter import JaxAdapter
 from ..jax.lowering import padding_option, transposed_word, wide
@@ -100,14 +101,19 @@ class Linen(Flax):
 
     name = "flax.linen"
     calls = LINEN
+    heads = ("nn",)
     module = "nn"
     glue = _glue("nn", "from flax import linen as nn")
     transposing = "nn.ConvTranspose"
 
     def layer(self, r: Conv | ConvTranspose, options: Options) -> tuple[str, list[str]]:
-        layer = _construct("nn", r, [str(_features(r)[1])], options)
-        weights = '{"kernel": w, "bias": b}' if r.bias else '{"kernel": w}'
-        return f"layer = {layer}", [f'return layer.apply({{"params": {weights}}}, x)']
+        return _applied(r, _construct("nn", r, [str(_features(r)[1])], options))
+
+    def verbatim(self, r: Request, call: Spelled) -> Program | Unsupported:
+        if isinstance(r, Pool) or not call.layer:
+            return super().verbatim(r, call)
+        setup, lines = _applied(r, call.text)
+        return self.program(r, lines, setup)
 
 
 class Nnx(Flax):
@@ -115,6 +121,7 @@ class Nnx(Flax):
 
     name = "flax.nnx"
     calls = NNX
+    heads = ("nnx",)
     module = "nnx"
     glue = _glue("nnx", "from flax import nnx")
     transposing = "nnx.ConvTranspose"
@@ -124,6 +131,11 @@ class Nnx(Flax):
         features = [str(number) for number in _features(r)]
         layer = _construct("nnx", r, features, options, [*initial, "rngs=nnx.Rngs(0)"])
         return "", [f"layer = {layer}", "return layer(x)"]
+
+
+def _applied(r: Conv | ConvTranspose, layer: str) -> tuple[str, list[str]]:
+    weights = '{"kernel": w, "bias": b}' if r.bias else '{"kernel": w}'
+    return f"layer = {layer}", [f'return layer.apply({{"params": {weights}}}, x)']
 
 
 def _construct(

@@ -51,6 +51,7 @@ class Lax(JaxPooling):
 
     name = "jax.lax"
     calls = CALLS
+    heads = ("lax",)
     layout = Layout()
     pooling = "lax.reduce_window"
     transposing = "lax.conv_transpose"

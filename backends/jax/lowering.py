@@ -14,6 +14,7 @@ from conformance.adapter import Cast, Glue, Lowering, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Padding, Request
 from conformance.source import call, literal, source
+from conformance.translation.spelled import Spelled
 
 from .recipes import ARRAY_FUNCTIONS, Recipes, beyond
 
@@ -96,6 +97,11 @@ class JaxApi(Recipes):
         """A program from the lines of ``forward`` and those before it."""
         setup = (X64 if wide(r.dtype) or wide(r.result_dtype) else "") + setup
         return source(r, IMPORTS, "\n".join(lines), setup=setup)
+
+    def verbatim(self, r: Request, call: Spelled) -> Program | Unsupported:
+        if call.layer:
+            return Unsupported(f"{call.name} is not given x")
+        return self.program(r, [f"return {call.text}"])
 
     def pad_mode(self, padding: Padding) -> str:
         """The line that pads ``x`` in a mode."""

@@ -10,6 +10,7 @@ from conformance.adapter import Glue, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, literal, scalar
+from conformance.translation.spelled import Spelled
 
 from .calls import NPX
 from .layer_calls import GLUON
@@ -28,6 +29,7 @@ class Npx(MXNetPooling):
     name = "mxnet.npx"
     glue = GLUE
     calls = NPX
+    heads = ("npx",)
 
     def function(self, r: Request) -> str:
         if isinstance(r, Pool):
@@ -44,6 +46,11 @@ class Npx(MXNetPooling):
         pool = {"kernel": r.window, "pool_type": kind}
         norm = int(r.norm) if r.kind == "lp" else None
         return [], [], call(self.function(r), "x", **pool, p_value=norm, **words)
+
+    def verbatim(self, r: Request, call: Spelled) -> Program | Unsupported:
+        if call.layer:
+            return Unsupported(f"{call.name} is not given x")
+        return written(r, [call.text])
 
     def sized(self, r: ConvTranspose) -> bool:
         """``target_shape`` stands for paddings of its own: half of what is too much, rounded up."""
@@ -80,6 +87,7 @@ class Gluon(MXNetPooling):
     name = "mxnet.gluon"
     glue = GLUE
     calls = GLUON
+    heads = ("nn",)
     words: Mapping[str, tuple[str, Any]] = {
         "stride": ("strides", 1),
         "padding": ("padding", 0),
@@ -99,16 +107,16 @@ class Gluon(MXNetPooling):
         window = literal(scalar(r.window))
         if isinstance(r, Pool):
             words = options_said({**self.words, "stride": ("strides", r.window)}, options, scalar)
-            return [f"layer = {call(self.function(r), window, **words)}"], [], "layer(x)"
+            return _applied(r, call(self.function(r), window, **words))
         words = options_said(self.words, options, scalar)
         words |= {"use_bias": None if r.bias else False, "in_channels": r.channels}
-        layer = call(self.function(r), str(r.out_channels), window, **words)
-        setup = [f"layer = {layer}", "layer.initialize()"]
-        if r.dtype != "float32":
-            setup.append(f'layer.cast("{DTYPES[r.dtype].name}")')
-        first = ["with autograd.pause():", "    layer.weight.set_data(w)"]
-        first += ["    layer.bias.set_data(b)"] if r.bias else []
-        return setup, first, "layer(x)"
+        return _applied(r, call(self.function(r), str(r.out_channels), window, **words))
+
+    def verbatim(self, r: Request, call: Spelled) -> Program | Unsupported:
+        if not call.layer:
+            return Unsupported(f"{call.name} makes a layer, and is given x")
+        setup, first, expression = _applied(r, call.text)
+        return written(r, [*first, expression], setup)
 
     def norm(self, r: Pool) -> Program | Unsupported:
         return Unsupported("mxnet.gluon has no L^p pooling")
@@ -117,3 +125,16 @@ class Gluon(MXNetPooling):
         if not r.op.startswith("global"):
             return Unsupported("mxnet.gluon has no adaptive pooling")
         return written(r, ["layer(x)"], [f"layer = nn.Global{r.kind.title()}Pool{r.rank}D()"])
+
+
+def _applied(r: Request, layer: str) -> tuple[list[str], list[str], str]:
+    """The lines that make a layer, those that give it its weights, and what applies it."""
+    setup = [f"layer = {layer}"]
+    if isinstance(r, Pool):
+        return setup, [], "layer(x)"
+    setup.append("layer.initialize()")
+    if r.dtype != "float32":
+        setup.append(f'layer.cast("{DTYPES[r.dtype].name}")')
+    first = ["with autograd.pause():", "    layer.weight.set_data(w)"]
+    first += ["    layer.bias.set_data(b)"] if r.bias else []
+    return setup, first, "layer(x)"

@@ -145,19 +145,30 @@ def program(r: Request, nodes: Nodes) -> Program:
         *(node.text(node.outputs) for node in first),
         last.text(_renamed(last.outputs, nodes.last)),
     ]
-    setup = [*nodes.lines]
+    return _run(r, texts, nodes.lines, nodes.constants)
+
+
+def verbatim(r: Request, node: str) -> Program:
+    """The program that runs one node, which the text makes."""
+    return _run(r, [node], [], {})
+
+
+def _run(
+    r: Request, texts: Sequence[str], lines: Sequence[str], constants: Mapping[str, str]
+) -> Program:
+    setup = [*lines]
     if len(texts) == 1:
         setup.append(f"node = {texts[0]}")
     else:
         setup += ["nodes = [", *(f"    {text}," for text in texts), "]"]
     held = [f'from_array({name}, "{name}")' for name in parameters(r)[1:]]
-    if nodes.constants:
+    if constants:
         setup.append("constants = [")
-        setup += [f'    from_array({text}, "{name}"),' for name, text in nodes.constants.items()]
+        setup += [f'    from_array({text}, "{name}"),' for name, text in constants.items()]
         setup.append("]")
-    if nodes.constants and held:
+    if constants and held:
         held = ["*constants", *held]
-    weights = [f"[{', '.join(held)}]"] if held else ["constants"] * bool(nodes.constants)
+    weights = [f"[{', '.join(held)}]"] if held else ["constants"] * bool(constants)
     graph = [
         "[node]" if len(texts) == 1 else "nodes",
         literal(r.op),

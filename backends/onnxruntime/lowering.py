@@ -16,9 +16,10 @@ from conformance.adapter import (
 )
 from conformance.request import Conv, ConvTranspose, Pool, Request
 from conformance.source import literal
+from conformance.translation.spelled import Spelled
 
 from . import pooling, recipes
-from .graph import Node, Nodes, attributes, program, unless
+from .graph import Node, Nodes, attributes, program, unless, verbatim
 
 OPERATORS = {
     "conv": "Conv",
@@ -43,6 +44,10 @@ class OnnxRuntime(Api):
 
     name = "onnxruntime"
     cast = Cast("{x}.astype(np.{dtype})", "import numpy as np")
+    spoken = frozenset({"make_node"})
+
+    def verbatim(self, r: Request, call: Spelled) -> Program:
+        return verbatim(r, call.text)
 
     def conv(self, r: Conv) -> Lowering:
         return Lowering(self._native(Nodes(), r, {}), recipes.conv(r))

@@ -43,6 +43,7 @@ class TfNn(TensorFlowPooling):
         {"tf": "import tensorflow as tf"},
     )  # fmt: skip
     calls = CALLS
+    heads = ("tf.nn",)
     reflect = "REFLECT"
     valid = "VALID"
     functions: Mapping[str, str] = {

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.adapter import Glue, Unsupported
+from conformance.adapter import Glue, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
 from conformance.source import call, cropped, given, literal, positive, scalar
+from conformance.translation.spelled import Spelled
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
 from .keras_calls import CALLS
@@ -29,6 +30,7 @@ class KerasLayers(TensorFlowPooling):
         {"keras": "import keras"},
     )  # fmt: skip
     calls = CALLS
+    heads = ("keras.layers",)
     reflect = "reflect"
     valid = "valid"
     functions: Mapping[str, str] = {name: f"keras.ops.{name}" for name in FUNCTIONS}
@@ -97,12 +99,10 @@ class KerasLayers(TensorFlowPooling):
             options["kernel_initializer"] = "zeros"
         features = str(r.out_channels)
         layer = call(f"keras.layers.{_kind(r)}", features, literal(scalar(r.window)), **options)
-        shape = (None, *(None,) * r.rank, r.channels)
-        weights = "[w, b]" if r.bias else "[w]"
-        return (
-            f"layer = {layer}\nlayer.build({literal(shape)})",
-            [f"y, _ = layer.stateless_call({weights}, [], x)", "return y"],
-        )
+        return _applied(r, layer)
+
+    def verbatim(self, r: Request, call: Spelled) -> Program | Unsupported:
+        return self.program(r, _applied(r, call.text)) if call.layer else super().verbatim(r, call)
 
     def _native_pool(self, r: Pool) -> Lines | Unsupported:
         name = f"keras.layers.{_kind(r)}"
@@ -125,7 +125,7 @@ class KerasLayers(TensorFlowPooling):
             layer = call(name, keepdims=True, dtype=dtype)
         else:
             layer = call(name, literal(scalar(r.output_size or ())), dtype=dtype)
-        return f"layer = {layer}", ["return layer(x)"]
+        return _applied(r, layer)
 
     def _pool(self, r: Pool, padding: str) -> Lines:
         layer = call(
@@ -135,7 +135,19 @@ class KerasLayers(TensorFlowPooling):
             padding=None if padding == "valid" else padding,
             dtype=_dtype(r),
         )
+        return _applied(r, layer)
+
+
+def _applied(r: Request, layer: str) -> Lines:
+    """The lines that make a layer, and those that apply it."""
+    if isinstance(r, Pool):
         return f"layer = {layer}", ["return layer(x)"]
+    shape = (None, *(None,) * r.rank, r.channels)
+    weights = "[w, b]" if r.bias else "[w]"
+    return (
+        f"layer = {layer}\nlayer.build({literal(shape)})",
+        [f"y, _ = layer.stateless_call({weights}, [], x)", "return y"],
+    )
 
 
 def _kind(r: Request) -> str:

@@ -10,6 +10,7 @@ from conformance.adapter import Cast, Layout, Lowering, Program, Unsupported, ba
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Request
 from conformance.source import call, source
+from conformance.translation.spelled import Spelled
 
 from ..jax.recipes import Recipes
 
@@ -45,6 +46,11 @@ class TensorFlowApi(Recipes):
         return source(
             r, IMPORTS, "\n".join(line for _, lines in parts for line in lines), setup=setup
         )
+
+    def verbatim(self, r: Request, call: Spelled) -> Program | Unsupported:
+        if call.layer:
+            return Unsupported(f"{call.name} is not given x")
+        return self.program(r, ("", [f"return {call.text}"]))
 
     def lowering(self, r: Request, native: Lines | Unsupported, *recipe: Lines) -> Lowering:
         """Both forms, the recipe only where it differs."""

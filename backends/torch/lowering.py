@@ -8,10 +8,11 @@ from dataclasses import replace
 from conformance.adapter import Cast, Glue, Lowering, Program, Unsupported, parameters
 from conformance.dtypes import DTYPES
 from conformance.request import Conv, ConvTranspose, Pool, Request
-from conformance.source import call, literal, scalar
+from conformance.source import call, literal, scalar, source
+from conformance.translation.spelled import Spelled
 
 from .calls import FUNCTIONS, LAYERS
-from .convolution import Options
+from .convolution import IMPORTS, Options
 from .pooling import Pooling, words
 
 
@@ -24,6 +25,10 @@ class _Torch(Pooling):
         {"torch": "import torch"},
     )  # fmt: skip
 
+    def verbatim(self, r: Request, call: Spelled) -> Program:
+        setup, expression = applied(r, call.text) if call.layer else ("", call.text)
+        return source(r, IMPORTS, expression, setup=setup)
+
     def unbatched(self, r: Request) -> Lowering:
         """PyTorch takes (C, *spatial) wherever it takes a batch, and so do the recipes."""
         return self.lower(replace(r, unbatched=False))
@@ -34,6 +39,7 @@ class Functional(_Torch):
 
     name = "torch.nn.functional"
     calls = FUNCTIONS
+    heads = ("F", "torch")
 
     def function(self, r: Request) -> str:
         if isinstance(r, Pool):
@@ -58,6 +64,7 @@ class Modules(_Torch):
 
     name = "torch.nn"
     calls = LAYERS
+    heads = ("nn",)
 
     def function(self, r: Request) -> str:
         if isinstance(r, Pool):
@@ -70,15 +77,13 @@ class Modules(_Torch):
 
     def operator(self, r: Request, options: Options) -> tuple[str, str]:
         if isinstance(r, Pool):
-            return f"layer = {call(self.function(r), *words(r), **options)}", "layer(x)"
+            return applied(r, call(self.function(r), *words(r), **options))
         size = options.pop("output_size", None)
         told = [str(r.channels), str(r.out_channels), literal(scalar(r.window))]
         layer = call(self.function(r), *told, **options, bias=None if r.bias else False)
         if r.dtype != "float32":
             layer = f"{layer[:-1]}, dtype=torch.{DTYPES[r.dtype].name})"
-        weights = '{"weight": w, "bias": b}' if r.bias else '{"weight": w}'
-        more = "" if size is None else f', {{"output_size": {literal(size)}}}'
-        return f"layer = {layer}", f"functional_call(layer, {weights}, x{more})"
+        return applied(r, layer, size)
 
     def recipe(
         self,
@@ -98,3 +103,12 @@ class Modules(_Torch):
             return {"padding": "same", **mode}
         padding = super().padding(r)
         return padding if isinstance(padding, Unsupported) else {**padding, **mode}
+
+
+def applied(r: Request, layer: str, size: list[int] | None = None) -> tuple[str, str]:
+    """The line that makes a layer, and the expression that applies it to ``x``."""
+    if isinstance(r, Pool):
+        return f"layer = {layer}", "layer(x)"
+    weights = '{"weight": w, "bias": b}' if r.bias else '{"weight": w}'
+    more = "" if size is None else f', {{"output_size": {literal(size)}}}'
+    return f"layer = {layer}", f"functional_call(layer, {weights}, x{more})"

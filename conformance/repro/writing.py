@@ -120,13 +120,12 @@ class _Writer:
         return next((known for known in entries if known.entry.id == self.record.known), None)
 
     def _header(self, kind: str, vjp: bool) -> dict[str, Any]:
-        spelled = self.case.spellings.get(self.target.api)
         return {
             "type": kind,
             "api": self.target.api,
             "mode": self.target.mode,
             "request": request.to_json(self.case.request),
-            "spelled": None if spelled is None else request.to_json(spelled),
+            "spelled": self.case.spelled(self.target.api),
             "forms": [self.record.form],
             "view": self.case.fields.view,
             "vjp": vjp,
@@ -206,8 +205,11 @@ class _Writer:
 
     def _program(self) -> str:
         if self.record.form == "spelled":
-            edit = self.case.fields.spelling[self.target.api].model_dump(exclude_none=True)
-            told = ", ".join(f"{name} {value}" for name, value in edit.items())
+            edit = self.case.fields.spelling[self.target.api]
+            if isinstance(edit, str):
+                return f"what users of {self.target.api} write"
+            options = edit.model_dump(exclude_none=True).items()
+            told = ", ".join(f"{name} {value}" for name, value in options)
             return f"what users of {self.target.api} write for this: {told}"
         if self.record.form == "emulated":
             return "a recipe: the operator, and help around it"

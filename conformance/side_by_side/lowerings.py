@@ -13,6 +13,7 @@ from conformance.content import ContentError
 from conformance.discovery import Backend
 from conformance.request import Request
 from conformance.supervisor import Launch, Worker
+from conformance.translation.spelled import Spelled
 from conformance.worker.protocol import Message, ProtocolError
 
 PATIENCE = 60.0
@@ -70,6 +71,17 @@ class Speakers:
             fields = request.to_json(each)
             worker.send(Message({"type": "lower", "api": api, "request": fields, "spelled": None}))
         return [_said(each, self._receive(backend).header["forms"]) for each in requests]
+
+    def verbatim(self, backend: Backend, api: str, asked: Request, call: Spelled) -> str:
+        """The program of a call that a case spells, empty where the API does not know it.
+
+        Raises:
+            ContentError: the adapter fails.
+        """
+        fields = {"request": request.to_json(asked), "spelled": {"call": call.text}}
+        header = {"type": "lower", "api": api, **fields}
+        forms = self.reply(backend, Message(header)).header["forms"]
+        return next((form.get("source", "") for form in forms if form["form"] == "spelled"), "")
 
     def reply(self, backend: Backend, message: Message) -> Message:
         """What an adapter replies to a message.

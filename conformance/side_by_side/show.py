@@ -26,6 +26,7 @@ from conformance.side_by_side import arithmetic, excerpts, spelling
 from conformance.side_by_side.arithmetic import Axis
 from conformance.side_by_side.lowerings import Said, Speakers
 from conformance.side_by_side.spelling import Effect, Outcome
+from conformance.translation.spelled import Spelled
 from conformance.workers import Workers
 
 Way = Literal["native", "recipe", "none"]
@@ -261,6 +262,8 @@ class _Asking:
         self, api: str, said: Said, verdict: Verdict, against: Known | None, code: str
     ) -> Obvious | None:
         spelled = self.case.spellings.get(api)
+        if isinstance(spelled, Spelled):
+            return self._verbatim(api, spelled, verdict)
         found = self._ask(api, [spelled]) if spelled is not None else []
         if found and found[0].native:
             return self._instead("case", found[0], code, None)
@@ -274,6 +277,14 @@ class _Asking:
             return None
         failure = self._failure(api, first.request, verdict.mode, "native")
         return self._instead("nearest", first, code, failure)
+
+    def _verbatim(self, api: str, call: Spelled, verdict: Verdict) -> Obvious:
+        """What a call gives that the case spells: what a registry says of it, or else the same."""
+        code = self.speakers.verbatim(self.backend, api, self.case.request, call)
+        failure = self._failure(api, self.case.request, verdict.mode, "spelled")
+        if failure is not None:
+            return replace(_failing(failure, code), origin="case", change="as written")
+        return Obvious("case", "as written", "same", "exactly the same", code)
 
     def _instead(
         self, origin: Literal["case", "nearest"], said: Said, code: str, failure: Known | None

@@ -12,7 +12,7 @@ import difflib
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any, get_type_hints
@@ -207,6 +207,11 @@ class Table:
     def names(self) -> Iterator[str]:
         """The names that can be read, as users write them."""
         return (f"{self.modules[0]}.{name}" for name in _expanded(self.readers))
+
+    def everything(self, modules: Iterable[str]) -> Iterator[str]:
+        """The names of all calls, those that are refused too, qualified with some modules."""
+        names = (*_expanded(self.readers), *_expanded(self.refused))
+        return (f"{module}.{name}" for module in modules for name in names)
 
     def knows(self, name: str) -> bool:
         """Whether a call of this name is one of this API's, read or refused."""

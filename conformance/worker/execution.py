@@ -16,6 +16,7 @@ from conformance.chains.chain import LOSSES, Chain, trajectory_of
 from conformance.chains.lowering import lower as lower_chain
 from conformance.dtypes import DTYPES, Array
 from conformance.request import Request, from_json
+from conformance.translation.spelled import spelled
 from conformance.worker.protocol import Message
 
 TEXT_LIMIT = 4000
@@ -119,10 +120,24 @@ def _programs(
     if wanted is None or "native" in wanted:
         yield "native", asked, _in_mode(adapter, lowering.native, mode)
     if header.get("spelled") and (wanted is None or "spelled" in wanted):
-        spelled = from_json(header["spelled"])
-        yield "spelled", spelled, _in_mode(adapter, api.lower(spelled).native, mode)
+        instead, said = _spelled(api, asked, header["spelled"])
+        yield "spelled", instead, _in_mode(adapter, said, mode)
     if lowering.emulated is not None and (wanted is None or "emulated" in wanted):
         yield "emulated", asked, adapter.program(lowering.emulated, mode)
+
+
+def _spelled(
+    api: Api, asked: Asked, fields: Mapping[str, Any]
+) -> tuple[Request, Program | Unsupported]:
+    """What an API's users write: another request, or a call, which is checked once more."""
+    if "call" not in fields:
+        instead = from_json(fields)
+        return instead, api.lower(instead).native
+    assert not isinstance(asked, Chain)
+    call = spelled(fields["call"], parameters(asked))
+    if call.name not in api.spoken:
+        return asked, Unsupported(f"{api.name} knows no call {call.name}")
+    return asked, api.verbatim(asked, call)
 
 
 def _read(fields: Mapping[str, Any]) -> Asked:

@@ -119,6 +119,7 @@ def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
             {**asdict(mode), "environment": dict(mode.environment)} for mode in adapter.modes
         ],
         "apis": [api.name for api in adapter.apis],
+        "spoken": {api.name: sorted(api.spoken) for api in adapter.apis},
     }
 
 
