@@ -133,11 +133,4 @@ def make_padding(
             raise RequestError("padding", "there is no element to replicate")
         if size == 0 and mode in ("reflect", "circular") and max(pair) > 0:
             raise RequestError("padding", f"there is no element for {mode!r} padding")
-        limit = {"reflect": size - 1, "circular": size}.get(mode)
-        if limit is not None and max(pair) > max(limit, 0):
-            raise RequestError(
-                "padding",
-                f"{mode!r} padding of {max(pair)} on {_elements(size)} is undefined; at most "
-                f"{limit}",
-            )
     return Padding(pairs, word, mode)
