@@ -9,6 +9,7 @@ from conformance.cli import (
     importing,
     repro,
     run,
+    semantics,
     show,
     translate,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "main",
     "repro",
     "run",
+    "semantics",
     "show",
     "translate",
 ]

@@ -193,7 +193,7 @@ def merge(files: tuple[Path, ...], out: Path) -> None:
     FILES are results files, or folders: a folder stands for the results of its subfolders, or for
     its own where those have none.
     """
-    paths = [path for file in files for path in _results(file)]
+    paths = [path for file in files for path in result_files(file)]
     parts = [(path, results.read(path)) for path in paths]
     merged = results.merge(parts)
     absent = results.absent_shards(part for _, part in parts)
@@ -214,7 +214,8 @@ def merge(files: tuple[Path, ...], out: Path) -> None:
     sys.exit(_status(merged.records, (), False) or (0 if merged.complete else UNEXPECTED))
 
 
-def _results(path: Path) -> list[Path]:
+def result_files(path: Path) -> list[Path]:
+    """The results that a path given to `merge` stands for."""
     if not path.is_dir():
         return [path]
     nested = sorted(path.glob(f"*/{results.NAME}"))
