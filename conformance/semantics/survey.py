@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -16,7 +16,8 @@ from conformance.predicates import Facts
 from conformance.semantics.cells import Cell, parts, state
 from conformance.semantics.features import Feature, Features, Table
 from conformance.semantics.implied import Asked, Implied
-from conformance.side_by_side.lowerings import Speakers
+from conformance.side_by_side.lowerings import Said, Speakers
+from conformance.translation.spelled import Spelled
 
 BASE_PYTHON = "3.11"
 
@@ -109,19 +110,27 @@ class _Asking:
     speakers: Speakers
     facts: Mapping[str, Facts]
 
+    def _spelled(self, case: Case, said: Said) -> Said | None:
+        backend, api = self.column.backend, self.column.api
+        spelling = case.spellings.get(api)
+        if spelling is None:
+            return None
+        if isinstance(spelling, Spelled):
+            program = self.speakers.verbatim(backend, api, case.request, spelling)
+            return replace(said, native=program, missing="")
+        return self.speakers.ask(backend, api, [spelling])[0]
+
     def records(self, case: Case) -> Iterator[Implied]:
         """The records of a case in every usual mode."""
         backend, api = self.column.backend, self.column.api
-        spelling = case.spellings.get(api)
-        requests = [case.request] if spelling is None else [case.request, spelling]
-        said, *spelled = self.speakers.ask(backend, api, requests)
+        (said,) = self.speakers.ask(backend, api, [case.request])
+        spelled = self._spelled(case, said)
         version = next(iter(self.column.versions.values()), "")
         registry = backend.registry.at(version)
         for mode in backend.usual_modes:
             target = Target(backend.name, api, mode)
-            other = spelled[0] if spelled else None
             asked = Asked(
-                case, self.facts[case.id], target, registry, said, other, backend.gradients
+                case, self.facts[case.id], target, registry, said, spelled, backend.gradients
             )
             yield from asked.records()
 
