@@ -17,6 +17,7 @@ from conformance import content
 from conformance.adapter import Program
 from conformance.bisection import environments, index, search
 from conformance.bisection.environments import Recipe
+from conformance.bisection.trials import Trial
 from conformance.worker.loading import load_adapter
 from tests import builders, releases
 from tests.profiles import PROFILE
@@ -103,6 +104,19 @@ def test_when_releases_were_uploaded_is_read_from_both_forms_of_an_index() -> No
         assert {str(v): t.isoformat() for v, t in times.items()} == {
             "1.0": "2024-01-03T00:00:00+00:00"
         }
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "told"),
+    [
+        (("unsupported", "pass"), "pass"),
+        (("unsupported",), "unsupported"),
+        (("pass", "rejected", "wrong-value"), "rejected, wrong-value"),
+    ],
+)
+def test_what_a_release_gives_is_told_in_a_few_words(outcomes: tuple[str, ...], told: str) -> None:
+    steps = tuple(("native", f"{at}", each, "", "") for at, each in enumerate(outcomes))
+    assert Trial("1.0", {}, steps).outcome == told
 
 
 class Runs:

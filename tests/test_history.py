@@ -333,6 +333,9 @@ def test_the_command_line(path: Path, conformance: Command, tmp_path: Path) -> N
     exported = conformance("history", "export", "--history", path, "--out", tmp_path / "last.jsonl")
     assert exported.returncode == 0, exported.stderr
     assert results.read(tmp_path / "last.jsonl").records == (dataclasses.replace(WRONG, source=""),)
+    compared = conformance("diff", tmp_path / "last.jsonl", files[2])
+    assert compared.returncode == 0, compared.stderr
+    assert "no regression" in compared.stdout
     missing = conformance("history", "show", "--history", path, "nothing")
     assert missing.returncode == 2
     assert missing.stderr == "error: no case 'nothing'; no run has one like it\n"

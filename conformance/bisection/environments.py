@@ -12,6 +12,7 @@ import datetime
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -169,7 +170,7 @@ def _reason(text: str) -> str:
     told_anyway = ("warning", "hint", "error: no solution found", "no solution found")
     lines = [line for line in lines if line and not line.lower().startswith(told_anyway)]
     errors = [line for line in lines if line.startswith("ERROR:")]
-    told = " ".join(" ".join(errors or lines).split()).removeprefix("ERROR: ")
+    told = re.sub(r"^(ERROR|cause): ", "", " ".join(" ".join(errors or lines).split()))
     return told if len(told) <= LINE else told[: LINE - 1] + "…"
 
 

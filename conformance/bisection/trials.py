@@ -49,12 +49,12 @@ class Trial:
 
     @property
     def outcome(self) -> str:
-        """The outcome in a word or a few: that of each form and check that differs from a pass."""
+        """The outcome in a word or a few: all that are worse than unsupported, else the best."""
         if self.problem:
             return "untested"
-        worst = [step for step in self.steps if step[2] not in ORDER]
-        told = dict.fromkeys(outcome for _, _, outcome, _, _ in worst or self.steps)
-        return ", ".join(told)
+        told = dict.fromkeys(outcome for _, _, outcome, _, _ in self.steps)
+        worst = [outcome for outcome in told if outcome not in ORDER]
+        return ", ".join(worst) or next((each for each in ORDER if each in told), "nothing")
 
 
 def trial(release: str, versions: Mapping[str, str], records: tuple[Record, ...]) -> Trial:
