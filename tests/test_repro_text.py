@@ -33,7 +33,7 @@ def assert_well_formed(text: str, program: str) -> None:
     "name",
     [
         "numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy",
-        "keras_torch",
+        "keras_torch", "keras_jax",
     ],
 )  # fmt: skip
 def test_every_backend_writes_scripts_that_are_well_formed(name: str) -> None:

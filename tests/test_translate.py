@@ -156,7 +156,7 @@ def test_backends_and_apis_have_short_names(
 @pytest.mark.parametrize("word", ["keras", "Keras", "keras.layers", "layers"])
 def test_an_api_of_several_backends_is_that_of_all(backends: list[Backend], word: str) -> None:
     found = translate.named(word, backends, "--to")
-    assert [backend.name for backend, _ in found] == ["keras_torch", "tensorflow"]
+    assert [backend.name for backend, _ in found] == ["keras_jax", "keras_torch", "tensorflow"]
     assert {apis for _, apis in found} == {("keras.layers",)}
 
 
@@ -212,10 +212,11 @@ def test_code_that_backends_share_is_printed_once() -> None:
     shown = invoke("--from", "torch", CALL, "--to", "keras").output
     assert shown.count("import keras") == 1
     [line] = [line for line in shown.splitlines() if line.startswith("keras.layers: ")]
-    for name in ("keras_torch 3.", "tensorflow 2."):
+    for name in ("keras_jax 3.", "keras_torch 3.", "tensorflow 2."):
         assert name in line
     told = json.loads(invoke("--from", "torch", CALL, "--to", "keras", "--format", "json").output)
     assert [entry["backend"] for entry in told["targets"]] == [
+        "keras_jax",
         "keras_torch",
         "tensorflow",
     ]
@@ -324,14 +325,14 @@ def _nothing(backends: list[Backend]) -> dict[str, discovery.Interpreter]:
     }
 
 
-@pytest.mark.backend("torch", "flax", "keras_torch", "tensorflow")
+@pytest.mark.backend("torch", "flax", "keras_jax", "keras_torch", "tensorflow")
 @pytest.mark.xdist_group("as-written")
 def test_the_example_is_verified_on_the_frameworks(conformance: Command) -> None:
     done = conformance("translate", "--from", "torch", CALL, "--to", "flax,keras", "--verify")
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in ("torch", "flax", "keras_torch", "tensorflow"):
+    for name in ("torch", "flax", "keras_jax", "keras_torch", "tensorflow"):
         assert f"verified on {name} " in done.stdout
-    assert done.stdout.count(": output and gradients exact") == 5
+    assert done.stdout.count(": output and gradients exact") == 6
 
 
 @pytest.mark.backend("torch", "mxnet", "jax")

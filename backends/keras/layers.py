@@ -65,6 +65,11 @@ class KerasLayers(ChannelsLastPooling):
         floating = dtype.floating
         return literal(-dtype.largest if floating else int(np.iinfo(dtype.carrier).min))
 
+    def absolute(self) -> str:
+        # The slope at 0 is 1 on JAX.
+        names = self.functions
+        return f"{names['where']}(x == 0, 0, {names['abs']}(x))"
+
     def native(self, r: Request) -> Lines | Unsupported:
         if isinstance(r, Pool):
             return self._native_pool(r)

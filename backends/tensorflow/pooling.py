@@ -75,7 +75,7 @@ class ChannelsLastPooling(ChannelsLastApi):
         names, norm = self.functions, int(r.norm) if r.norm == int(r.norm) else r.norm
         where, size = names["where"], f"{names['abs']}(x)"
         if norm in (1, 2):
-            power = size if norm == 1 else "x * x"
+            power = self.absolute() if norm == 1 else "x * x"
         elif norm > 1:
             power = f"{size} ** {norm}"
         else:
@@ -121,6 +121,10 @@ class ChannelsLastPooling(ChannelsLastApi):
     def least(self, r: Pool) -> str:
         """The text of the least number of the request's dtype, of those that are finite."""
         return "x.dtype.min"
+
+    def absolute(self) -> str:
+        """The text of the absolute values of ``x``, with a slope of 0 at 0."""
+        return f"{self.functions['abs']}(x)"
 
     def _maximum(self, r: Pool) -> Lines:
         """The lines that return a maximum without padding and dilation."""
