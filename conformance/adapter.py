@@ -139,10 +139,12 @@ class Api(ABC):
     ``calls`` are those of its functions that can be read: `lower`'s inverse. ``heads`` are the
     modules of these whose calls a case may spell, as `verbatim` imports them. ``cast`` is how its
     users change a tensor's dtype, None where it has no recipe for operands of two dtypes. ``glue``
-    is what its users write between operators, None where it has no chains.
+    is what its users write between operators, None where it has no chains. ``shared`` is True
+    where other backends have an API of this name, too: a framework on several engines.
     """
 
     name: str
+    shared: bool = False
     layout: Layout = Layout()
     calls: Table = Table()
     heads: tuple[str, ...] = ()
@@ -290,12 +292,13 @@ CACHE = "CONFORMANCE_CACHE"
 class Adapter(ABC):
     """A backend: a framework, its APIs and its modes.
 
-    ``module`` is the import that shows that the framework is there and ``distributions`` are the
-    installed packages whose versions identify it, the framework's own first, under each name that
-    it has. ``environment`` is set in every worker of the backend. ``seconds_per_case`` is a rough
-    guess of what a small case costs; the runner starts with what takes longest. ``dtypes`` are
-    those that the framework has arrays of. The environment variable `CACHE` names a folder where
-    compiled programs may be kept for other workers of the same framework.
+    ``module`` is the import that shows that the framework is there, ``engine`` another one that it
+    runs on, and ``distributions`` are the installed packages whose versions identify it, the
+    framework's own first, under each name that it has. ``environment`` is set in every worker of
+    the backend. ``seconds_per_case`` is a rough guess of what a small case costs; the runner starts
+    with what takes longest. ``dtypes`` are those that the framework has arrays of. The environment
+    variable `CACHE` names a folder where compiled programs may be kept for other workers of the
+    same framework.
 
     ``gradients`` is False for a backend that only infers: its outputs are checked, no VJP is asked
     for (`run` gets no cotangent, `driver` no ``vjp``) and no outcome is recorded for one, because
@@ -304,6 +307,7 @@ class Adapter(ABC):
 
     name: str
     module: str
+    engine: str = ""
     distributions: tuple[str, ...]
     apis: tuple[Api, ...]
     modes: tuple[Mode, ...] = (EAGER,)

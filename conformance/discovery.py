@@ -24,15 +24,15 @@ DESCRIBE_SECONDS = 60.0
 PROBE = """
 import importlib.util, json, sys
 from importlib import metadata
-module, *names = sys.argv[1:]
+modules, *names = sys.argv[1:]
 versions = {}
 for name in names:
     try:
         versions[name] = metadata.version(name)
     except metadata.PackageNotFoundError:
         pass
-found = importlib.util.find_spec(module) is not None
-print(json.dumps({"found": found, "python": sys.version.split()[0], "versions": versions}))
+missing = [name for name in modules.split() if importlib.util.find_spec(name) is None]
+print(json.dumps({"missing": missing, "python": sys.version.split()[0], "versions": versions}))
 """
 
 
@@ -61,11 +61,13 @@ class Backend:
     """What an adapter offers, read without its framework.
 
     ``spoken`` are the names of the calls that cases may spell, by API.
+    ``modules`` are the imports that show that the framework is there; ``shared`` are those of its
+    APIs that other backends have, too.
     """
 
     name: str
     folder: Path
-    module: str
+    modules: tuple[str, ...]
     distributions: tuple[str, ...]
     apis: tuple[str, ...]
     modes: Mapping[str, Mode]
@@ -74,6 +76,7 @@ class Backend:
     registry: Registry
     gradients: bool = True
     spoken: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -91,9 +94,12 @@ class Backend:
         return tuple(name for name, mode in self.modes.items() if not mode.extra)
 
     def short(self, target: Target) -> str:
-        """The least that names a target on the command line: its API, and a mode but the first."""
-        first = next(iter(self.modes))
-        return target.api if target.mode == first else f"{target.api}/{target.mode}"
+        """The least that names a target on the command line: its API, and a mode but the first.
+
+        Before a shared API stands the backend.
+        """
+        words = [target.api] if target.mode == next(iter(self.modes)) else [target.api, target.mode]
+        return "/".join([self.name] * (target.api in self.shared) + words)
 
     def launch(self, python: str, mode: str, threads: int, cache: Path | None = None) -> Launch:
         """How to start the worker that runs a mode.
@@ -207,7 +213,7 @@ def _described(name: str, folder: Path, worker: Worker) -> Backend:
     return Backend(
         name,
         folder,
-        header["module"],
+        tuple(header["modules"]),
         tuple(header["distributions"]),
         tuple(header["apis"]),
         {mode["name"]: Mode(**mode) for mode in header["modes"]},
@@ -216,6 +222,7 @@ def _described(name: str, folder: Path, worker: Worker) -> Backend:
         known.load(folder / "known.yaml", name),
         header["gradients"],
         header["spoken"],
+        tuple(header["shared"]),
     )
 
 
@@ -245,18 +252,26 @@ def targets(
 
 
 def matching(backends: Sequence[Backend], text: str) -> list[Target]:
-    """The targets whose name has a text in it: those in extra modes only where no other has it.
+    """The targets that a text names, as `having`: those in extra modes only where no other is.
 
     Raises:
         UsageError: there is none.
     """
     usual = [target for backend in backends for target in backend.targets]
     everything = [target for backend in backends for target in backend.all_targets]
-    found = [target for target in usual if text in str(target)]
-    found = found or [target for target in everything if text in str(target)]
+    found = having(usual, text) or having(everything, text)
     if not found:
         raise UsageError(f"no target has {text!r} in its name; see 'conformance backends'")
     return found
+
+
+def having(targets: Sequence[Target], text: str) -> list[Target]:
+    """The targets of the backend or the API of that name, else those with the text in theirs."""
+    return (
+        [target for target in targets if text == target.backend]
+        or [target for target in targets if text in (target.api, f"{target.backend}/{target.api}")]
+        or [target for target in targets if text in str(target)]
+    )
 
 
 def interpreters(
@@ -282,7 +297,7 @@ def interpreters(
 def _find(backend: Backend, given: str | None) -> Interpreter:
     if given is not None:
         return _probe(backend, given, "--python")
-    if _installed_here(backend):
+    if not _missing_here(backend):
         return Interpreter(
             backend.name,
             sys.executable,
@@ -298,15 +313,24 @@ def _find(backend: Backend, given: str | None) -> Interpreter:
         backend.name,
         None,
         "",
-        problem=f"{backend.module} is not installed here and there is no .tox/{backend.name}",
+        problem=f"{_missing_here(backend)} not installed here and there is no .tox/{backend.name}",
     )
 
 
-def _installed_here(backend: Backend) -> bool:
+def _missing_here(backend: Backend) -> str:
+    """Which of a backend's modules this interpreter lacks, as the start of a sentence."""
+    return _are([name for name in backend.modules if not _found(name)])
+
+
+def _found(module: str) -> bool:
     try:
-        return importlib.util.find_spec(backend.module) is not None
+        return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):
         return False
+
+
+def _are(missing: Sequence[str]) -> str:
+    return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'}" if missing else ""
 
 
 def _versions_here(backend: Backend) -> dict[str, str]:
@@ -320,14 +344,14 @@ def _versions_here(backend: Backend) -> dict[str, str]:
 
 
 def _probe(backend: Backend, python: str, origin: str) -> Interpreter:
-    command = [python, "-c", PROBE, backend.module, *backend.distributions]
+    command = [python, "-c", PROBE, " ".join(backend.modules), *backend.distributions]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         told = json.loads(done.stdout.splitlines()[-1])
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError):
         return Interpreter(backend.name, None, origin, problem=f"{python} is no working Python")
-    if not told["found"]:
-        problem = f"{backend.module} is not installed in {python}"
+    if told["missing"]:
+        problem = f"{_are(told['missing'])} not installed in {python}"
         return Interpreter(backend.name, None, origin, told["python"], problem=problem)
     return Interpreter(backend.name, python, origin, told["python"], told["versions"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
@@ -42,7 +42,10 @@ ROOM = 70
 
 
 def table(records: Iterable[Record]) -> Table:
-    """Targets by outcomes; recipes (the emulated forms) are counted apart."""
+    """Targets by outcomes; recipes (the emulated forms) are counted apart.
+
+    An API that several backends have is named with the backend.
+    """
     counted: dict[Target, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     recipes: dict[Target, list[bool]] = defaultdict(list)
     column = {outcome: name for name, outcomes in COLUMNS.items() for outcome in outcomes}
@@ -64,6 +67,7 @@ def table(records: Iterable[Record]) -> Table:
     for name in shown:
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("recipes", justify="right", no_wrap=True)
+    having = Counter(api for _, api in {(target.backend, target.api) for target in counted})
     for target in sorted(counted, key=_place):
         cells = [
             Text(str(counted[target][name]), style=STYLES[name] if counted[target][name] else "dim")
@@ -71,7 +75,10 @@ def table(records: Iterable[Record]) -> Table:
         ]
         tried = recipes[target]
         result.add_row(
-            target.api, target.mode, *cells, f"{sum(tried)}/{len(tried)}" if tried else ""
+            target.api if having[target.api] == 1 else f"{target.backend}/{target.api}",
+            target.mode,
+            *cells,
+            f"{sum(tried)}/{len(tried)}" if tried else "",
         )
     return result
 

@@ -51,6 +51,8 @@ def test_backends_says_how_to_get_what_is_missing(conformance: Command, tmp_path
     assert done.returncode == 0
     for name in ("numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy"):
         assert name in done.stdout
+    for name in ("keras_torch", "keras_jax"):
+        assert name in done.stdout
 
 
 def test_show_prints_the_code_of_every_framework(conformance: Command) -> None:

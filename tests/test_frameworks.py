@@ -15,7 +15,10 @@ from conformance.results import Results
 from tests.support import HERE
 
 ROOT = HERE.parent
-ALL = ("numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy")
+ALL = (
+    "numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy", "keras_torch",
+    "keras_jax",
+)  # fmt: skip
 PATHS = ("cases/tutorials", "cases/edge")
 UNEVEN = "tutorials/padding-and-stride/uneven"
 
@@ -57,7 +60,7 @@ def test_every_backend_gives_real_verdicts(run: Results, backend: str) -> None:
 
 def test_the_first_known_discrepancy(run: Results) -> None:
     records = of(run, case=UNEVEN, api="keras.layers", form="spelled", check="forward")
-    assert records
+    assert {record.backend for record in records} == {"keras_jax", "keras_torch", "tensorflow"}
     for record in records:
         assert record.outcome == "known"
         assert record.raw == "wrong-shape"
@@ -86,7 +89,8 @@ def test_the_summary_has_a_line_a_cause_with_its_repro(run: Results) -> None:
         (group.targets for group in groups), reverse=True
     )
     zeros = next(group for group in groups if group.cause == "padded-with-zero")
-    assert {record.backend for record in zeros.records} == {"flax", "tensorflow"}
+    keras = {"keras_jax", "keras_torch", "tensorflow"}
+    assert {record.backend for record in zeros.records} == {"flax", *keras}
     assert zeros.kind == "by-design"
     assert "conformance repro tutorials/pooling/" in grouping.repro_command(zeros)
 

@@ -29,6 +29,8 @@ HEADINGS = {
     "tensorflow": ("### Current behavior?", "### Relevant log output"),
     "mxnet": ("## Description", "## Environment"),
     "onnxruntime": ("### Describe the issue", "### Execution Provider"),
+    "keras_torch": ("### To reproduce", "### Versions"),
+    "keras_jax": ("### To reproduce", "### Versions"),
     "scipy": ("### Describe your issue.", "### SciPy/NumPy/Python version and system information"),
 }
 
@@ -40,6 +42,8 @@ APIS = {
     "tensorflow": ("tf.nn", "keras.layers"),
     "mxnet": ("mxnet.npx", "mxnet.gluon"),
     "onnxruntime": ("onnxruntime",),
+    "keras_torch": ("keras.layers",),
+    "keras_jax": ("keras.layers",),
     "scipy": ("scipy.signal", "scipy.signal.correlate2d", "scipy.ndimage", "numpy.correlate"),
 }
 

@@ -30,8 +30,12 @@ def assert_well_formed(text: str, program: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy"]
-)
+    "name",
+    [
+        "numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy",
+        "keras_torch", "keras_jax",
+    ],
+)  # fmt: skip
 def test_every_backend_writes_scripts_that_are_well_formed(name: str) -> None:
     (backend,) = discovery.discover(names=[name])
     everything = cases.load([content.root("cases") / part for part in ("tutorials", "edge")])

@@ -132,13 +132,13 @@ def backends() -> list[Backend]:
 @pytest.mark.parametrize(
     ("word", "apis"),
     [
+        ("keras_torch", ["keras.layers"]),
+        ("tensorflow/keras.layers", ["keras.layers"]),
         ("torch", ["torch.nn.functional", "torch.nn"]),
         ("torch.nn", ["torch.nn"]),
         ("functional", ["torch.nn.functional"]),
         ("flax", ["flax.linen", "flax.nnx"]),
         ("nnx", ["flax.nnx"]),
-        ("keras", ["keras.layers"]),
-        ("Keras", ["keras.layers"]),
         ("tf", ["tf.nn"]),
         ("tensorflow", ["tf.nn", "keras.layers"]),
         ("jax", ["jax.lax"]),
@@ -149,7 +149,15 @@ def backends() -> list[Backend]:
 def test_backends_and_apis_have_short_names(
     backends: list[Backend], word: str, apis: list[str]
 ) -> None:
-    assert list(translate.named(word, backends, "--to")[1]) == apis
+    [(_, found)] = translate.named(word, backends, "--to")
+    assert list(found) == apis
+
+
+@pytest.mark.parametrize("word", ["keras", "Keras", "keras.layers", "layers"])
+def test_an_api_of_several_backends_is_that_of_all(backends: list[Backend], word: str) -> None:
+    found = translate.named(word, backends, "--to")
+    assert [backend.name for backend, _ in found] == ["keras_jax", "keras_torch", "tensorflow"]
+    assert {apis for _, apis in found} == {("keras.layers",)}
 
 
 @pytest.mark.parametrize(
@@ -198,6 +206,21 @@ def test_the_example_prints_request_and_code() -> None:
     ):
         assert part in done.output
     assert "jax.lax" not in done.output
+
+
+def test_code_that_backends_share_is_printed_once() -> None:
+    shown = invoke("--from", "torch", CALL, "--to", "keras").output
+    assert shown.count("import keras") == 1
+    [line] = [line for line in shown.splitlines() if line.startswith("keras.layers: ")]
+    for name in ("keras_jax 3.", "keras_torch 3.", "tensorflow 2."):
+        assert name in line
+    told = json.loads(invoke("--from", "torch", CALL, "--to", "keras", "--format", "json").output)
+    assert [entry["backend"] for entry in told["targets"]] == [
+        "keras_jax",
+        "keras_torch",
+        "tensorflow",
+    ]
+    assert len({entry["code"] for entry in told["targets"]}) == 1
 
 
 def test_shapes_that_are_given_are_used() -> None:
@@ -302,14 +325,14 @@ def _nothing(backends: list[Backend]) -> dict[str, discovery.Interpreter]:
     }
 
 
-@pytest.mark.backend("torch", "flax", "tensorflow")
+@pytest.mark.backend("torch", "flax", "keras_jax", "keras_torch", "tensorflow")
 @pytest.mark.xdist_group("as-written")
 def test_the_example_is_verified_on_the_frameworks(conformance: Command) -> None:
     done = conformance("translate", "--from", "torch", CALL, "--to", "flax,keras", "--verify")
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in ("torch", "flax", "tensorflow"):
+    for name in ("torch", "flax", "keras_jax", "keras_torch", "tensorflow"):
         assert f"verified on {name} " in done.stdout
-    assert done.stdout.count(": output and gradients exact") == 4
+    assert done.stdout.count(": output and gradients exact") == 6
 
 
 @pytest.mark.backend("torch", "mxnet", "jax")

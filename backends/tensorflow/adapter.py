@@ -10,6 +10,7 @@ from typing import Any
 from conformance.adapter import (
     EAGER,
     Adapter,
+    Cast,
     Driver,
     Glue,
     Info,
@@ -23,9 +24,9 @@ from conformance.request import Conv, ConvTranspose, Pool, Request
 from conformance.source import call, gradients, literal, scalar
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
+from ..keras.layers import KerasLayers
 from .calls import CALLS
-from .keras_layers import KerasLayers
-from .pooling import TensorFlowPooling
+from .pooling import ChannelsLastPooling
 from .recipes import Lines
 
 GRAPHS: Mapping[str, Mapping[str, bool]] = {
@@ -34,7 +35,7 @@ GRAPHS: Mapping[str, Mapping[str, bool]] = {
 }
 
 
-class TfNn(TensorFlowPooling):
+class TfNn(ChannelsLastPooling):
     """The operators as functions."""
 
     name = "tf.nn"
@@ -42,6 +43,8 @@ class TfNn(TensorFlowPooling):
         "tf.nn.relu({x})", "tf.concat([{x}, {y}], {axis})", "tf.reduce_sum({x})",
         {"tf": "import tensorflow as tf"},
     )  # fmt: skip
+    imports: Mapping[str, str] = {"tf": "import tensorflow as tf"}
+    cast = Cast("tf.cast({x}, tf.{dtype})", "import tensorflow as tf")
     calls = CALLS
     heads = ("tf.nn",)
     reflect = "REFLECT"

@@ -1,4 +1,4 @@
-"""What ``tf.nn`` and ``keras.layers`` share: recipes for poolings."""
+"""What ``tf.nn`` and Keras share: recipes for poolings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conformance.request import Padding, Pool
 from conformance.source import call, cropped, literal, window_index
 
 from ..jax.recipes import after, beyond, dilated, fitted, plain_divisor, uneven
-from .recipes import Lines, TensorFlowApi
+from .recipes import ChannelsLastApi, Lines
 
 WINDOWS = """
 def windows(size, positions):
@@ -22,8 +22,8 @@ def windows(size, positions):
 """
 
 
-class TensorFlowPooling(TensorFlowApi):
-    """An API on TensorFlow's tensors that pools; `TensorFlowApi` says what its hooks give."""
+class ChannelsLastPooling(ChannelsLastApi):
+    """An API that pools with the channels last; `ChannelsLastApi` says what its hooks give."""
 
     def adaptive(self, r: Pool) -> Lines | Unsupported:
         """The API's own adaptive or global pooling."""
@@ -54,7 +54,7 @@ class TensorFlowPooling(TensorFlowApi):
         empty = beyond(r, r.padding.pairs) or (dilated(r) and not r.padding.none)
         if DTYPES[r.dtype].floating and empty:
             # TensorFlow starts a maximum from the lowest finite number.
-            start = f"{self.functions['where']}(y > x.dtype.min, y, {literal(-math.inf)})"
+            start = f"{self.functions['where']}(y > {self.least(r)}, y, {literal(-math.inf)})"
             pool = [*pool[:-1], f"y = {pool[-1].removeprefix('return ')}", f"return {start}"]
         native = self._after(before, self.native(r))
         return self.lowering(r, native, (setup, [*lines, *pool]))
@@ -75,7 +75,7 @@ class TensorFlowPooling(TensorFlowApi):
         names, norm = self.functions, int(r.norm) if r.norm == int(r.norm) else r.norm
         where, size = names["where"], f"{names['abs']}(x)"
         if norm in (1, 2):
-            power = size if norm == 1 else "x * x"
+            power = self.absolute() if norm == 1 else "x * x"
         elif norm > 1:
             power = f"{size} ** {norm}"
         else:
@@ -116,7 +116,15 @@ class TensorFlowPooling(TensorFlowApi):
 
     def lowest(self, r: Pool) -> str:
         """The text of the value that never wins a maximum."""
-        return 'float("-inf")' if DTYPES[r.dtype].floating else "x.dtype.min"
+        return 'float("-inf")' if DTYPES[r.dtype].floating else self.least(r)
+
+    def least(self, r: Pool) -> str:
+        """The text of the least number of the request's dtype, of those that are finite."""
+        return "x.dtype.min"
+
+    def absolute(self) -> str:
+        """The text of the absolute values of ``x``, with a slope of 0 at 0."""
+        return f"{self.functions['abs']}(x)"
 
     def _maximum(self, r: Pool) -> Lines:
         """The lines that return a maximum without padding and dilation."""
@@ -132,9 +140,9 @@ class TensorFlowPooling(TensorFlowApi):
         valid = literal(self.valid)
         return "", [
             f"y = {reshape}(x, {[batch * r.spatial[0], *r.spatial[1:], channels]})",
-            f"y = {pool}(y, {list(r.window[1:])}, {list(r.stride[1:])}, {valid})",
+            f"y = {pool}(y, {r.window[1:]}, {r.stride[1:]}, {valid})",
             f"y = {reshape}(y, {[batch, r.spatial[0], math.prod(positions[1:]), channels]})",
-            f"y = {pool}(y, {[r.window[0], 1]}, {[r.stride[0], 1]}, {valid})",
+            f"y = {pool}(y, {(r.window[0], 1)}, {(r.stride[0], 1)}, {valid})",
             f"return {reshape}(y, {[batch, *positions, channels]})",
         ]
 

@@ -1,12 +1,13 @@
-"""What ``tf.nn`` and ``keras.layers`` share: programs, and recipes for convolutions."""
+"""What ``tf.nn`` and Keras share: programs, and recipes for convolutions."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from conformance.adapter import Cast, Layout, Lowering, Program, Unsupported, batched
+from conformance.adapter import Layout, Lowering, Program, Unsupported, batched
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Request
 from conformance.source import call, source
@@ -14,13 +15,12 @@ from conformance.translation.spelled import Spelled
 
 from ..jax.recipes import Recipes
 
-IMPORTS = {"tf": "import tensorflow as tf", "keras": "import keras"}
 Lines = tuple[str, list[str]]
 Kernel = TypeVar("Kernel", Conv, ConvTranspose)
 
 
-class TensorFlowApi(Recipes):
-    """An API on TensorFlow's tensors.
+class ChannelsLastApi(Recipes):
+    """An API with the channels last.
 
     The lines that its hooks give are those before ``forward`` and those in it, the last of which
     returns the output. The hooks get requests that a recipe has left nothing to do for but the
@@ -28,7 +28,7 @@ class TensorFlowApi(Recipes):
     """
 
     layout = Layout("N*C", "*IO", "*OI")
-    cast = Cast("tf.cast({x}, tf.{dtype})", "import tensorflow as tf")
+    imports: Mapping[str, str]
     reflect: str
     valid: str
 
@@ -44,7 +44,7 @@ class TensorFlowApi(Recipes):
         """A program from its parts, one after the other."""
         setup = "\n".join(before for before, _ in parts if before)
         return source(
-            r, IMPORTS, "\n".join(line for _, lines in parts for line in lines), setup=setup
+            r, self.imports, "\n".join(line for _, lines in parts for line in lines), setup=setup
         )
 
     def verbatim(self, r: Request, call: Spelled) -> Program | Unsupported:

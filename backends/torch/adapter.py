@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from conformance.adapter import EAGER, Adapter, Driver, Info, Mode, Program, Unavailable
+from conformance.adapter import EAGER, Adapter, Api, Driver, Info, Mode, Program, Unavailable
 from conformance.dtypes import Array
 from conformance.source import gradients
 from conformance.words import essence
@@ -43,9 +43,9 @@ class Torch(Adapter):
 
     name = "torch"
     module = "torch"
-    distributions = ("torch", "numpy")
-    apis = (Functional(), Modules())
-    modes = (EAGER, Mode("channels-last"), Mode("onednn-off"), *EXTRA)
+    distributions: tuple[str, ...] = ("torch", "numpy")
+    apis: tuple[Api, ...] = (Functional(), Modules())
+    modes: tuple[Mode, ...] = (EAGER, Mode("channels-last"), Mode("onednn-off"), *EXTRA)
 
     def load(self) -> Info:
         import numpy as np

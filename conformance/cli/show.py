@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -17,7 +18,7 @@ from conformance import discovery, selection, session
 from conformance.cases import Case
 from conformance.cli.group import BACKENDS, UNEXPECTED, console_for_tables, main, with_options
 from conformance.discovery import Backend, Interpreter, UsageError
-from conformance.side_by_side import composites, excerpts, rendering, show
+from conformance.side_by_side import composites, excerpts, merging, rendering, show
 from conformance.side_by_side.lowerings import Speakers
 from conformance.side_by_side.show import Entry, Obvious, SideBySide
 from conformance.workers import Workers
@@ -61,7 +62,8 @@ def show_case(
     """
     found = discovery.discover(backend_dirs, backends)
     chosen = selection.named(case)
-    targets = [each for backend in found for each in backend.all_targets if target in str(each)]
+    everything = [each for backend in found for each in backend.all_targets]
+    targets = discovery.having(everything, target)
     if not targets:
         raise UsageError(f"no target has {target!r} in its name; see 'conformance backends'")
     interpreters = discovery.interpreters(found, pythons)
@@ -89,6 +91,8 @@ def _verified(
 
 def _write(view: SideBySide, form: str, out: Path | None) -> None:
     console = console_for_tables(highlight=False)
+    if form != "json":
+        view = replace(view, entries=merging.merged(view.entries))
     if form == "text" and out is None and console.is_terminal:
         _print(console, view)
         return

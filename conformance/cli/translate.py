@@ -15,7 +15,7 @@ from rich.text import Text
 from conformance import describe, discovery, request
 from conformance.cli.group import BACKENDS, UNEXPECTED, console_for_tables, main, with_options
 from conformance.discovery import UsageError
-from conformance.side_by_side import excerpts, rendering
+from conformance.side_by_side import excerpts, merging, rendering
 from conformance.side_by_side.show import Entry
 from conformance.translation import translate
 from conformance.translation.translate import Asked, Translation
@@ -94,7 +94,7 @@ def _print(console: Console, translation: Translation, verify: bool) -> None:
     elif source.way != "native":
         for remark in rendering.remarks(source):
             console.print(Text(f"{source.api} itself: {remark}", style="yellow"))
-    for entry in translation.entries:
+    for entry in merging.merged(translation.entries):
         console.print()
         _print_entry(console, entry)
     if not verify:
@@ -109,8 +109,9 @@ def _print_entry(console: Console, entry: Entry) -> None:
     console.print(Text.assemble((entry.api, "bold"), f": {way}", (f"  {about}", "dim")))
     for remark in rendering.remarks(entry):
         console.print(Text(remark))
-    if entry.verified:
-        console.print(Text(entry.verified, style=_style(entry)))
+    for each in (entry, *entry.also):
+        if each.verified:
+            console.print(Text(each.verified, style=_style(each)))
     if entry.code:
         console.print()
         code = excerpts.abridged(entry.code).rstrip()

@@ -94,14 +94,20 @@ def axis_table(view: SideBySide) -> tuple[list[str], list[Row]]:
 
 
 def framework(entry: Entry) -> str:
-    """The backend and its version, and whether that is what the suite pins."""
+    """The backends and their versions, and whether these are what the suite pins."""
+    return ", ".join(map(_framework, (entry, *entry.also)))
+
+
+def _framework(entry: Entry) -> str:
     pinned = "" if entry.installed or not entry.version else " (pinned)"
     return f"{entry.backend} {entry.version}".strip() + pinned
 
 
 def about_code(entry: Entry) -> list[str]:
     """Where the code is right, and in which layouts."""
-    where = [entry.verified] if entry.right else [framework(entry), entry.verified]
+    where: list[str] = []
+    for each in (entry, *entry.also):
+        where += [each.verified] if each.right else [_framework(each), each.verified]
     return [part for part in (*where, entry.layout) if part]
 
 

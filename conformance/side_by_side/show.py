@@ -82,7 +82,8 @@ class Entry:
     """One API: ``verdicts`` by mode, of which the first chose ``code``.
 
     ``request`` is the case's, in the words that the code uses. ``verified`` says what came of
-    running the code; empty where it was not asked for.
+    running the code; empty where it was not asked for. ``also`` are other backends' entries of
+    which the same is to be said.
     """
 
     backend: str
@@ -96,6 +97,7 @@ class Entry:
     obvious: Obvious | None = None
     verified: str = ""
     right: bool | None = None
+    also: tuple[Entry, ...] = ()
 
     @property
     def way(self) -> Way:

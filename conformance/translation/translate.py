@@ -71,8 +71,10 @@ def translate(
         UsageError: a name or a shape is wrong, or the call cannot be read; it says where.
         ContentError: an adapter fails.
     """
-    origin, apis = named(asked.source, backends, "--from")
-    wanted = [named(word, backends, "--to") for word in asked.targets]
+    sources = named(asked.source, backends, "--from")
+    there = (source for source in sources if interpreters[source[0].name].path is not None)
+    origin, apis = next(there, sources[0])
+    wanted = [each for word in asked.targets for each in named(word, backends, "--to")]
     taking = dict.fromkeys(backend.name for backend, _ in [(origin, apis), *wanted])
     with Speakers(backend for backend in backends if backend.name in taking) as speakers:
         reading, case = _read(asked, origin, apis, speakers)
@@ -92,31 +94,36 @@ def translate(
     )
 
 
-def named(word: str, backends: Sequence[Backend], option: str) -> Named:
-    """The backend and the APIs of it that a word names.
+def named(word: str, backends: Sequence[Backend], option: str) -> tuple[Named, ...]:
+    """The backend and the APIs of it that a word names; several backends where they share these.
 
-    A backend's name means all its APIs; else an API's whole name, a part of one between dots, or
-    at last any piece of a name will do, as long as only one backend has it.
+    A backend's name means all its APIs; else an API's whole name, alone or after its backend's and
+    a slash, a part of one between dots, or at last any piece of a name will do, as long as only
+    one backend has it, or all have the same APIs.
 
     Raises:
-        UsageError: no name has it, or those of several backends; ``option`` says whose word it is.
+        UsageError: no name has it, or different ones have; ``option`` says whose word it is.
     """
     lower = word.lower()
     everything = [(backend, api) for backend in backends for api in backend.apis]
     tests = (
         lambda backend, api: backend.name == lower,
-        lambda backend, api: api == lower,
+        lambda backend, api: lower in (api, f"{backend.name}/{api}"),
         lambda backend, api: f".{lower}." in f".{api}.",
         lambda backend, api: bool(lower) and lower in f"{backend.name} {api}",
     )
     for test in tests:
-        found = [(backend, api) for backend, api in everything if test(backend, api)]
-        if len({backend.name for backend, _ in found}) > 1:
-            several = ", ".join(api for _, api in found)
+        found = [
+            (backend, apis)
+            for backend in backends
+            if (apis := tuple(api for api in backend.apis if test(backend, api)))
+        ]
+        if len({apis for _, apis in found}) > 1:
+            several = ", ".join(dict.fromkeys(api for _, apis in found for api in apis))
             raise UsageError(f"{option} {shown(word)} may be {several}; write one of these")
         if found:
-            return found[0][0], tuple(api for _, api in found)
-    there = ", ".join(api for _, api in everything)
+            return tuple(found)
+    there = ", ".join(dict.fromkeys(api for _, api in everything))
     raise UsageError(f"{option} {shown(word)}: no such backend or API; there are {there}")
 
 

@@ -110,7 +110,7 @@ def _load(adapter: Adapter) -> Message:
 def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
     return {
         "name": adapter.name,
-        "module": adapter.module,
+        "modules": [name for name in (adapter.module, adapter.engine) if name],
         "distributions": list(adapter.distributions),
         "environment": dict(adapter.environment),
         "seconds_per_case": adapter.seconds_per_case,
@@ -120,6 +120,7 @@ def _describe_adapter(adapter: Adapter) -> dict[str, Any]:
         ],
         "apis": [api.name for api in adapter.apis],
         "spoken": {api.name: sorted(api.spoken) for api in adapter.apis},
+        "shared": [api.name for api in adapter.apis if api.shared],
     }
 
 

@@ -1,10 +1,12 @@
-"""The API ``keras.layers`` on the TensorFlow backend."""
+"""The API ``keras.layers``: the same text on every engine of Keras."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from conformance.adapter import Glue, Program, Unsupported
+import numpy as np
+
+from conformance.adapter import Cast, Glue, Program, Unsupported
 from conformance.dtypes import DTYPES
 from conformance.geometry import effective_window
 from conformance.request import Conv, ConvTranspose, Padding, Pool, Request
@@ -12,23 +14,26 @@ from conformance.source import call, cropped, given, literal, positive, scalar
 from conformance.translation.spelled import Spelled
 
 from ..jax.recipes import ARRAY_FUNCTIONS, dilated
-from .keras_calls import CALLS
-from .pooling import TensorFlowPooling
-from .recipes import Lines
+from ..tensorflow.pooling import ChannelsLastPooling
+from ..tensorflow.recipes import Lines
+from .calls import CALLS
 
 REDUCTIONS = ("max", "mean", "min")
 MORE = ("abs", "cast", "clip", "max_pool", "reshape", "stack", "where", "zeros_like")
 FUNCTIONS = (*ARRAY_FUNCTIONS, *REDUCTIONS, *MORE)
 
 
-class KerasLayers(TensorFlowPooling):
+class KerasLayers(ChannelsLastPooling):
     """Layers, applied to weights that are given."""
 
     name = "keras.layers"
+    shared = True
     glue = Glue(
         "keras.ops.relu({x})", "keras.ops.concatenate([{x}, {y}], {axis})", "keras.ops.sum({x})",
         {"keras": "import keras"},
     )  # fmt: skip
+    imports: Mapping[str, str] = {"keras": "import keras"}
+    cast = Cast('keras.ops.cast({x}, "{dtype}")', "import keras")
     calls = CALLS
     heads = ("keras.layers",)
     reflect = "reflect"
@@ -54,6 +59,16 @@ class KerasLayers(TensorFlowPooling):
 
     def flattened(self, index: str) -> str:
         return f"keras.ops.ravel({index})"
+
+    def least(self, r: Pool) -> str:
+        dtype = DTYPES[r.dtype]
+        floating = dtype.floating
+        return literal(-dtype.largest if floating else int(np.iinfo(dtype.carrier).min))
+
+    def absolute(self) -> str:
+        # The slope at 0 is 1 on JAX.
+        names = self.functions
+        return f"{names['where']}(x == 0, 0, {names['abs']}(x))"
 
     def native(self, r: Request) -> Lines | Unsupported:
         if isinstance(r, Pool):
@@ -95,7 +110,7 @@ class KerasLayers(TensorFlowPooling):
             options["groups"] = r.groups if r.groups > 1 else None
         options["use_bias"] = None if r.bias else False
         options["dtype"] = None if r.dtype == "float32" else r.dtype
-        if not DTYPES[r.dtype].floating:
+        if not DTYPES[r.dtype].floating or DTYPES[r.dtype].complex:
             options["kernel_initializer"] = "zeros"
         features = str(r.out_channels)
         layer = call(f"keras.layers.{_kind(r)}", features, literal(scalar(r.window)), **options)
