@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -131,8 +130,13 @@ def written(case: Case) -> str:
 
 def _flow(value: Any) -> str:
     """A value as YAML on one line."""
-    text: str = yaml.safe_dump(
-        value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=math.inf
+    text: str = yaml.dump(
+        value,
+        Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper),
+        default_flow_style=True,
+        allow_unicode=True,
+        sort_keys=False,
+        width=2**30,
     )
     return text.strip().removesuffix("\n...")
 

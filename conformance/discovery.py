@@ -168,14 +168,8 @@ def discover(extra: Sequence[Path] = (), names: Iterable[str] = ()) -> list[Back
         ContentError: an adapter cannot be loaded, or a registry is wrong.
         UsageError: one of ``names`` is no backend.
     """
-    folders = [
-        folder
-        for folder in sorted(content.root("backends").iterdir())
-        if (folder / "adapter.py").is_file()
-    ]
-    folders += [_folder(path) for path in extra]
     wanted = list(names)
-    by_name = {folder.name: folder for folder in folders}
+    by_name = folders(extra)
     for name in wanted:
         if name not in by_name:
             raise UsageError(f"no backend {name!r}; there are {', '.join(sorted(by_name))}")
@@ -188,6 +182,20 @@ def discover(extra: Sequence[Path] = (), names: Iterable[str] = ()) -> list[Back
     finally:
         for worker in workers.values():
             worker.stop()
+
+
+def folders(extra: Sequence[Path] = ()) -> dict[str, Path]:
+    """The folders of the suite's own backends and of ``extra`` ones, by name.
+
+    Raises:
+        UsageError: an extra one is no backend.
+    """
+    found = [
+        folder
+        for folder in sorted(content.root("backends").iterdir())
+        if (folder / "adapter.py").is_file()
+    ]
+    return {folder.name: folder for folder in [*found, *map(_folder, extra)]}
 
 
 def _folder(path: Path) -> Path:

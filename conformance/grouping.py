@@ -50,10 +50,7 @@ class Group:
     @property
     def sentence(self) -> str:
         """What the example shows."""
-        explanation = self.example.explanation
-        if explanation is None or not explanation.edits:
-            return describe.outcome(self.example)
-        return PREFIX.sub("", explanation.sentence)
+        return sentence(self.example)
 
 
 def grouped(records: Iterable[Record], entries: Entries) -> list[Group]:
@@ -78,6 +75,14 @@ def cause(record: Record) -> str:
     if explanation is not None:
         return explanation.key
     return record.outcome
+
+
+def sentence(record: Record) -> str:
+    """What an outcome means, else what happened."""
+    explanation = record.explanation
+    if explanation is None or not explanation.edits:
+        return describe.outcome(record)
+    return PREFIX.sub("", explanation.sentence)
 
 
 def repro_command(

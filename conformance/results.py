@@ -207,19 +207,26 @@ def _whole(selection: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in selection.items() if name != "shard"}
 
 
-def gather(files: Iterable[Path]) -> Results:
+def gather(files: Iterable[Path], *, whole: bool = False) -> Results:
     """The run that results files hold together.
 
     A folder stands for its own results, or for those of its subfolders where it has none.
 
     Raises:
-        ResultsError: as `read` and `merge`.
+        ResultsError: as `read` and `merge`; with ``whole`` also where a last line is cut short.
     """
     paths: list[Path] = []
     for file in files:
         nested = sorted(file.glob(f"*/{NAME}")) if not (file / NAME).exists() else []
         paths += (nested or [file / NAME]) if file.is_dir() else [file]
-    return merge([(path, read(path)) for path in paths])
+    parts = [(path, read(path)) for path in paths]
+    for path, part in parts:
+        if whole and part.truncated:
+            raise ResultsError(
+                f"{content.display(path)}: its last line is cut short; finish the run with "
+                "'conformance run --resume'"
+            )
+    return merge(parts)
 
 
 def changed(one: Header, other: Header) -> str:

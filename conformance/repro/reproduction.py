@@ -73,7 +73,8 @@ class Reproduction:
     def versions(self) -> tuple[str, ...]:
         """What was there when it ran: distributions, Python, platform."""
         told = [" ".join(pair) for pair in self.info["versions"].items()]
-        return (*told, f"Python {self.info['python']}", platform.platform())
+        system = self.info.get("platform") or platform.platform()
+        return (*told, f"Python {self.info['python']}", system)
 
     @property
     def meaning(self) -> str:

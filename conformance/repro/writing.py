@@ -49,7 +49,7 @@ def reproduce(
         ContentError: its adapter fails.
         Broken: it does not run any more.
     """
-    writer = _Writer(workers, case, target, record, command, original)
+    writer = Writer(workers, case, target, record, command, original)
     # The suite computes output and gradients together, on one thread; some outcomes need that.
     both = case.cotangent is not None and workers.backends[target.backend].gradients
     together = [True] if both else []
@@ -61,7 +61,7 @@ def reproduce(
 
 
 @dataclass(frozen=True)
-class _Writer:
+class Writer:
     """An outcome on its way to a script."""
 
     workers: Workers
@@ -79,11 +79,9 @@ class _Writer:
         """The script, with the gradients' lines or without them, and how it ended."""
         expected = self.workers.references(self.case)
         program, own, driver = self._driven(vjp)
-        loaded = self.workers.supervisor(self.target).info
-        info = {**loaded, **loaded["modes"][self.target.mode]}
         result = Reproduction(
-            self.case, self.target, self.record, self._known(), info, own, program, expected,
-            self._observed(expected), self._writer(),
+            self.case, self.target, self.record, self._known(), self._loaded(), own, program,
+            expected, self._observed(expected), self._writer(),
         )  # fmt: skip
         result = replace(result, about=self._about(result))
         mode = self._backend.modes[self.target.mode]
@@ -119,6 +117,15 @@ class _Writer:
         entries = self._backend.registry.entries
         return next((known for known in entries if known.entry.id == self.record.known), None)
 
+    def _loaded(self) -> Mapping[str, Any]:
+        """What the framework tells of itself in the target's mode."""
+        loaded = self.workers.supervisor(self.target).info
+        return {**loaded, **loaded["modes"][self.target.mode]}
+
+    def _reply(self, message: Message) -> Message | Failure:
+        """What the target's worker replies."""
+        return self.workers.ask(self.target, message)
+
     def _header(self, kind: str, vjp: bool) -> dict[str, Any]:
         return {
             "type": kind,
@@ -132,7 +139,7 @@ class _Writer:
         }
 
     def _driven(self, vjp: bool) -> tuple[str, Layout, Driver]:
-        reply = self.workers.ask(self.target, Message(self._header("drive", vjp)))
+        reply = self._reply(Message(self._header("drive", vjp)))
         if isinstance(reply, Failure):
             last = reply.output.splitlines()[-1:]
             raise ContentError(": ".join(["fails", *last]), self._backend.folder / "adapter.py")
