@@ -1,0 +1,91 @@
+// Discrepancies by cause, in the order of their weight.
+
+const SHOWN = 60;
+const WRONG = {
+  "wrong-value": "wrong values", "wrong-shape": "wrong shape", "wrong-dtype": "wrong dtype",
+  rejected: "error", crash: "crash", timeout: "hangs", pass: "passes now", unsupported: "unsupported",
+};
+
+// What of each cause is among the chosen outcomes.
+function causesOf(chosen) {
+  const found = new Map();
+  for (const at of chosen) {
+    const cause = D.cause[at];
+    if (cause < 0) continue;
+    const held = found.get(cause) ?? { cause, outcomes: [], cases: new Set(), targets: new Set() };
+    held.outcomes.push(at);
+    held.cases.add(D.case[at]);
+    held.targets.add(D.target[at]);
+    found.set(cause, held);
+  }
+  return [...found.values()].sort((a, b) => a.cause - b.cause);
+}
+
+function showCauses(chosen) {
+  const found = causesOf(chosen);
+  const first = found.slice(0, SHOWN).map(causeView);
+  const rest = found.slice(SHOWN);
+  const more = h("button", { type: "button", onclick: () => more.replaceWith(...rest.map(causeView)) }, `Show ${number(rest.length)} more`);
+  $("cause-list").replaceChildren(
+    h("p", { class: "count" }, `${plural(found.length, "cause")}, ${plural(found.reduce((sum, each) => sum + each.outcomes.length, 0), "outcome")}`),
+    ...first, ...(rest.length ? [more] : []));
+}
+
+function causeView(held) {
+  const cause = D.causes[held.cause];
+  const example = exampleOf(held, cause);
+  const [sentence, agreement] = [sentenceOf(example), agreementOf(example)];
+  const apis = unique([...held.targets].map(at => D.targets[at].api));
+  const listed = apis.every(api => agreement.includes(api)) ? agreement : `${apis.join(", ")}${agreement ? ` — ${agreement}` : ""}`;
+  const inside = h("div", { class: "inside" });
+  const view = h("details", { class: `cause ${cause.new ? "new" : ""}`, "data-cause": cause.key },
+    h("summary", null,
+      h("span", null, h("span", { class: "badges" },
+        badge(cause.new ? "new" : cause.kind === "unsupported" ? "kind-unsupported" : cause.kind, cause.new ? "✗ unexpected" : `≈ ${cause.kind || "known"}`),
+        badge(cause.raw, WRONG[cause.raw] ?? cause.raw)), " ", h("span", { class: "name" }, cause.key)),
+      h("span", { class: "sum" }, `${plural(held.cases.size, "case")} · ${plural(held.targets.size, "target")}`),
+      sentence === cause.key ? null : h("span", { class: "said" }, sentence),
+      h("span", { class: "where" }, listed)),
+    inside);
+  view.addEventListener("toggle", () => {
+    if (view.open && !inside.firstChild) inside.append(...insideCause(held, cause));
+  });
+  return view;
+}
+
+// The example of the whole cause where it was asked for, else the first that was.
+const exampleOf = (held, cause) => held.outcomes.includes(cause.example) ? cause.example : held.outcomes[0];
+
+function insideCause(held, cause) {
+  const example = exampleOf(held, cause);
+  const cases = [...held.cases];
+  const listed = cases.slice(0, 12).map(row => {
+    const at = held.outcomes.find(each => D.case[each] === row);
+    return h("li", null, h("a", { href: caseLink(at) }, D.cases.id[row]), h("br"), h("span", { class: "soft" }, D.cases.words[row]));
+  });
+  const q = withTerm(state.q, "cause", cause.key);
+  const targets = [...held.targets].map(at => named(D.targets[at]));
+  return [
+    ...ownEntries(held, cause).map(entry => h("div", { class: "entry" },
+      h("p", null, badge(entry.kind === "unsupported" ? "kind-unsupported" : entry.kind, entry.kind), " ", h("b", null, entry.id)),
+      h("p", null, entry.why),
+      h("p", { class: "soft" }, entry.evidence.map(each => [linked(each), " "])))),
+    h("p", null, h("b", null, "Where: "), targets.join("; ")),
+    h("h4", null, "For example"),
+    h("p", null, h("a", { href: caseLink(example) }, D.cases.id[D.case[example]]), ` on ${named(targetOf(example))}`),
+    example === cause.example ? command(cause.command) : null,
+    example === cause.example && cause.script ? script(cause.script) : null,
+    h("h4", null, plural(cases.length, "case")),
+    h("ul", { class: "list" }, listed),
+    h("p", null, h("a", { href: fragment({ view: "outcomes", q }) }, `All ${plural(held.outcomes.length, "outcome")} of this cause`)),
+  ].filter(Boolean);
+}
+
+// What the registries of the chosen backends say.
+function ownEntries(held, cause) {
+  const backends = new Set([...held.targets].map(at => D.targets[at].backend));
+  return cause.entries.filter(entry => backends.has(entry.id.split(": ")[0]));
+}
+
+const caseLink = at => to({ view: "case", id: D.cases.id[D.case[at]], o: outcomeKey(at) });
+const outcomeKey = at => [targetOf(at).api, targetOf(at).mode, D.forms[D.form[at]], D.checks[D.check[at]]].join(" ");
