@@ -11,7 +11,7 @@ import pytest
 from conformance import cases, content, discovery, selection
 from conformance.side_by_side import rendering, show
 from conformance.side_by_side.lowerings import Speakers
-from tests.support import browser
+from tests.browsing import LOW_CONTRAST, chromium, shape
 
 pytestmark = pytest.mark.browser
 
@@ -26,50 +26,12 @@ cases:
     padding: same
     stride: 2
 """
-NOTE_VIOLATIONS = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", event => {
-  violations.push(event.violatedDirective + " " + event.blockedURI);
-});
-"""
-# WCAG's contrast ratio of every element that has text of its own, with the color behind it.
-LOW_CONTRAST = """
-const channel = c => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-const parts = color => color.match(/[0-9.]+/g).map(Number);
-const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-const behind = element => {
-  for (let at = element; at; at = at.parentElement) {
-    const color = parts(getComputedStyle(at).backgroundColor);
-    if (color.length === 3 || color[3] === 1) return color;
-  }
-  return [255, 255, 255];
-};
-return [...document.body.querySelectorAll("*")].filter(element => {
-  if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) return false;
-  const [one, other] = [parts(getComputedStyle(element).color), behind(element)].map(light);
-  return (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05) < 4.5;
-}).map(element => element.outerHTML.slice(0, 120));
-"""
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    from selenium import webdriver
-
-    found = browser()
-    assert found is not None
-    options = webdriver.ChromeOptions()
-    options.binary_location = found[0]
-    profile = tmp_path_factory.mktemp("profile")
-    for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu"):
-        options.add_argument(f"--{argument}")
-    options.add_argument(f"--user-data-dir={profile}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(found[1]))
-    command = "Page.addScriptToEvaluateOnNewDocument"
-    driver.execute_cdp_cmd(command, {"source": NOTE_VIOLATIONS})
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module", params=["uneven", "hostile"])
@@ -96,10 +58,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def test_the_page_is_clean_readable_and_fits(
     driver: Any, page: Path, width: int, scheme: str
 ) -> None:
-    metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500}
-    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    shape(driver, width, scheme)
     driver.get(page.as_uri())
     assert driver.get_log("browser") == []
     assert driver.execute_script("return window.violations") == []
