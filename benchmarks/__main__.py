@@ -8,10 +8,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import explanation, history, oracle, suite
+from benchmarks import explanation, history, oracle, report, suite
 from benchmarks.suite import Row
 
-PARTS = ("suite", "workers", "collection", "oracle", "explanation", "history")
+PARTS = ("suite", "workers", "collection", "oracle", "explanation", "history", "report")
 
 
 @click.command()
@@ -37,6 +37,8 @@ def main(only: tuple[str, ...], cases: int, items: int) -> None:
         rows.append(explanation.measure())
     if "history" in chosen:
         rows += history.measure()
+    if "report" in chosen:
+        rows += report.measure()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("measured", "value", "limit", "how"):
         table.add_column(name, no_wrap=name != "how")
