@@ -102,8 +102,10 @@ def make_report(
         told = describe.listing(page.missing)
         click.echo(f"case files that are not as they ran: {told}; requests are not shown", err=True)
     others = tuple(form for form in formats.FORMATS if form in forms)
-    for path in formats.write(data, changed, out, others, entries) if others else ():
-        click.echo(content.display(path))
+    if others:
+        written = formats.write(data, changed, out, others, entries)
+        names = describe.listing(str(path.relative_to(out)) for path in written)
+        click.echo(f"beside the page: {names}")
     if page.since is not None and baseline is not None:
         click.echo(f"since {content.display(baseline)}: {page.since.conclusion}")
     click.echo(f"report: {content.display(target)}")

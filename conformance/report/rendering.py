@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from conformance import content
+from conformance import content, describe
 from conformance.report import building, packing
 from conformance.report.model import Page
 
@@ -63,7 +63,11 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": lambda value: f"{value:,}", "day": _day}
+    environment.filters |= {
+        "number": lambda value: f"{value:,}",
+        "day": _day,
+        "listing": describe.listing,
+    }
     return environment
 
 

@@ -16,6 +16,7 @@ function showMine() {
     const own = D.targets.filter(each => meets(chosen.backend)(each.backend) || each.api.split(".")[0] === chosen.backend);
     const apis = unique(own.map(each => each.api));
     const modes = unique(own.map(each => each.mode));
+    if (apis.length > 1 || modes.length > 1) rows.push(h("span", { class: "break" }));
     if (apis.length > 1) rows.push(h("span", { class: "label" }, "API"), apis.map(name => button("api", name, name)));
     if (modes.length > 1) rows.push(h("span", { class: "label" }, "mode"), modes.map(name => button("mode", name, name)));
   }
