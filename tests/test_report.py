@@ -199,7 +199,7 @@ def test_transposed_windows_are_those_of_the_adjoint() -> None:
 def test_the_plainest_case_shows_a_feature(built: Page) -> None:
     found = {(op, name): case for (op, name), case in spoken.features(built.asked)}
     assert found["conv", "padding same"] == "hostile/line"
-    assert found["conv", "plain"] == "hostile/plain-1"
+    assert found["conv", "plain"] == "hostile/near"
     assert found["conv", "stride"] == "hostile/plain-2"
     assert found["conv", "explicit padding"] == "hostile/uneven"
 
