@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 from conformance import cases
@@ -134,3 +135,41 @@ def _spoiled(record: Record) -> Record:
     if about[0] == "line" and record.api == "torch.nn" and record.check == "forward":
         return dataclasses.replace(record, outcome="unsupported", raw="unsupported", note=SCRIPT)
     return record
+
+
+def ends(record: Record, *names: str) -> bool:
+    return record.case.rpartition("/")[2] in names
+
+
+QUERIES: dict[str, Callable[[Record], bool]] = {
+    "api:keras": lambda r: r.api == "keras.layers",
+    "backend:keras": lambda r: r.api == "keras.layers",
+    "backend:tensorflow": lambda r: r.backend == "tensorflow",
+    "outcome:wrong": lambda r: r.raw.startswith("wrong"),
+    "outcome:wrong-value": lambda r: r.raw == "wrong-value",
+    "outcome:known": lambda r: r.outcome == "known",
+    "outcome:pass": lambda r: r.raw == "pass",
+    "is:unexpected": lambda r: r.unexpected,
+    "is:new": lambda r: r.raw == "rejected",
+    "is:discrepancy -is:unexpected": lambda r: r.outcome == "known",
+    "stride:>1": lambda r: ends(r, "uneven", "plain-2"),
+    "stride:2 check:vjp": lambda r: ends(r, "plain-2") and r.check == "vjp",
+    "rank:3 (mode:eager or mode:none)": lambda r: ends(r, "deep") and r.mode == "eager",
+    "rank:!=2": lambda r: ends(r, "deep", "line"),
+    "count:1": lambda r: not ends(r, "plain-1", "line"),
+    "count:0 op:conv": lambda r: ends(r, "plain-1", "line"),
+    "cause:padding-dropped": lambda r: r.outcome == "known",
+    'cause:"padding-dropped"': lambda r: r.outcome == "known",
+    "kind:by-design": lambda r: r.outcome == "known",
+    "known:keras-layer-has-no-explicit-padding": lambda r: r.outcome == "known",
+    "uneven not api:keras": lambda r: ends(r, "uneven") and r.api != "keras.layers",
+    "form:spelled": lambda r: r.form == "spelled",
+    "padding:same": lambda r: ends(r, "line"),
+    "case:*/plain-?": lambda r: False,
+    "case:*plain*": lambda r: ends(r, "plain-1", "plain-2"),
+    "version:2.13": lambda r: r.backend == "torch",
+    "bias:true": lambda r: False,
+    "-is:bias": lambda r: True,
+    "nothing-of-the-kind": lambda r: False,
+}
+"""Filters of the page, and which outcomes of the run they mean."""

@@ -14,7 +14,6 @@ import pytest
 from conformance import discovery, session
 from conformance.diff import diff
 from conformance.history import History
-from conformance.records import Record
 from conformance.report import building, rendering, spoken
 from tests import report_runs
 from tests.browsing import LOW_CONTRAST, chromium, shape
@@ -180,49 +179,12 @@ def test_one_click_shows_my_framework_and_the_link_keeps_it(driver: Any, visit: 
     assert [text.split()[0] for text in pressed] == ["torch"]
 
 
-def ends(record: Record, *names: str) -> bool:
-    return record.case.rpartition("/")[2] in names
-
-
-QUERIES: dict[str, Callable[[Record], bool]] = {
-    "api:keras": lambda r: r.api == "keras.layers",
-    "backend:keras": lambda r: r.api == "keras.layers",
-    "backend:tensorflow": lambda r: r.backend == "tensorflow",
-    "outcome:wrong": lambda r: r.raw.startswith("wrong"),
-    "outcome:wrong-value": lambda r: r.raw == "wrong-value",
-    "outcome:known": lambda r: r.outcome == "known",
-    "outcome:pass": lambda r: r.raw == "pass",
-    "is:unexpected": lambda r: r.unexpected,
-    "is:new": lambda r: r.raw == "rejected",
-    "is:discrepancy -is:unexpected": lambda r: r.outcome == "known",
-    "stride:>1": lambda r: ends(r, "uneven", "plain-2"),
-    "stride:2 check:vjp": lambda r: ends(r, "plain-2") and r.check == "vjp",
-    "rank:3 (mode:eager or mode:none)": lambda r: ends(r, "deep") and r.mode == "eager",
-    "rank:!=2": lambda r: ends(r, "deep", "line"),
-    "count:1": lambda r: not ends(r, "plain-1", "line"),
-    "count:0 op:conv": lambda r: ends(r, "plain-1", "line"),
-    "cause:padding-dropped": lambda r: r.outcome == "known",
-    'cause:"padding-dropped"': lambda r: r.outcome == "known",
-    "kind:by-design": lambda r: r.outcome == "known",
-    "known:keras-layer-has-no-explicit-padding": lambda r: r.outcome == "known",
-    "uneven not api:keras": lambda r: ends(r, "uneven") and r.api != "keras.layers",
-    "form:spelled": lambda r: r.form == "spelled",
-    "padding:same": lambda r: ends(r, "line"),
-    "case:*/plain-?": lambda r: False,
-    "case:*plain*": lambda r: ends(r, "plain-1", "plain-2"),
-    "version:2.13": lambda r: r.backend == "torch",
-    "bias:true": lambda r: False,
-    "-is:bias": lambda r: True,
-    "nothing-of-the-kind": lambda r: False,
-}
-
-
 def test_queries_find_what_they_say(
     driver: Any, visit: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     records = report_runs.run(tmp_path_factory.mktemp("run")).records
     visit("#outcomes")
-    for query, holds in QUERIES.items():
+    for query, holds in report_runs.QUERIES.items():
         set_query(driver, query)
         number = sum(map(holds, records))
         assert counted(driver).startswith(f"{number} of 72 outcomes"), (query, counted(driver))
