@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conformance import cases, content, oracle, reductions, session
@@ -101,18 +101,50 @@ def test_a_claim_of_exactness_is_refused(load: Callable[..., Case]) -> None:
         session.check_goldens([load(**fields)], References())
 
 
-def test_the_gradient_of_an_uncertain_maximum_is_refused(load: Callable[..., Case]) -> None:
-    fields = {
-        "op": "chain",
-        "input": {"shape": [1, 1, 6, 6], "normal": {}},
-        "exact": True,
-        "steps": [
-            {"op": "conv", "kernel": {"shape": [1, 1, 3, 3]}},
-            {"op": "max_pool", "window": 2},
-        ],
-    }
-    with pytest.raises(ContentError, match="the gradient of a maximum of rounded numbers"):
-        session.check_goldens([load(**fields)], References())
+def real_maximum(load: Callable[..., Case], **more: Any) -> Case:
+    steps = [
+        {"op": "conv", "kernel": {"shape": [2, 2, 3, 3], "normal": {}}, "bias": True},
+        {"op": "max_pool", "window": 2, "stride": 2},
+        {"op": "adaptive_max_pool", "output_size": [1, 3]},
+    ]
+    shape = {"shape": [1, 2, 8, 8], "normal": {}}
+    return load(op="chain", input=shape, steps=steps, **more)
+
+
+def test_maxima_of_rounded_numbers_are_no_exact_data(load: Callable[..., Case]) -> None:
+    with pytest.raises(ContentError, match="claimed to be exact, but sums in float32 are not"):
+        session.check_goldens([real_maximum(load, exact=True)], References())
+
+
+def test_the_gradient_of_a_maximum_of_rounded_numbers_has_a_bound(
+    load: Callable[..., Case],
+) -> None:
+    result = expected(real_maximum(load))
+    for gradient in result.gradients or ():
+        assert gradient.allowed is not None
+        assert 0 < gradient.allowed.max() < 1e-4 * np.abs(gradient.exact).max()
+
+
+@pytest.mark.framework("torch")
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**16))
+def test_gradients_of_maxima_in_float32_are_within_the_bound(
+    load: Callable[..., Case], seed: int
+) -> None:
+    import torch
+    import torch.nn.functional as F  # noqa: N812
+
+    chain = chain_of(real_maximum(load))
+    random = np.random.default_rng(seed)
+    shapes = [array.shape for array in real_maximum(load).arrays()]
+    arrays = [random.normal(size=shape).astype(np.float32) for shape in shapes]
+    x, w, b = tensors = [torch.tensor(array, requires_grad=True) for array in arrays]
+    y = F.adaptive_max_pool2d(F.max_pool2d(F.conv2d(x, w, b), 2), (1, 3))
+    dy = random.normal(size=y.shape).astype(np.float32)
+    _, gradients = answer(chain, arrays, dy)
+    for mine, theirs in zip(gradients or (), torch.autograd.grad(y, tensors, torch.tensor(dy))):
+        assert mine.allowed is not None
+        assert (np.abs(mine.exact - theirs.numpy()) <= mine.allowed).all()
 
 
 def values(chain: Chain, inputs: dict[str, Array], rounded: Callable[..., Array]) -> dict[str, Any]:

@@ -137,6 +137,53 @@ class TestNorm:
         assert_array_equal(oracle.forward(request, x)[0, 0], [np.nan, np.inf])
 
 
+CONTENDED = ("max_pool", "adaptive_max_pool", "global_max_pool")
+
+
+class TestContention:
+    """Maxima of numbers that are known up to an error."""
+
+    @quick
+    @given(requests(ops=CONTENDED, dtypes=("float64",)), SEEDS)
+    def test_without_error_it_is_the_gradient(self, request_: Pool, seed: int) -> None:
+        [x], cotangent = integer_data(request_, seed), integer_cotangent(request_, seed)
+        [dx] = oracle.vjp(request_, cotangent, x)
+        none = np.zeros(x.shape)
+        assert_array_equal(oracle.contended_vjp(request_, cotangent, cotangent, x, none), dx)
+
+    @quick
+    @given(requests(ops=CONTENDED, dtypes=("float64",)), SEEDS, SEEDS)
+    def test_bounds_what_errors_change(self, request_: Pool, seed: int, other: int) -> None:
+        [x], cotangent = real_data(request_, seed), integer_cotangent(request_, seed)
+        random = np.random.default_rng(other)
+        error, off = random.uniform(0, 0.5, x.shape), random.uniform(0, 2, cotangent.shape)
+        moved = x + random.uniform(-1, 1, x.shape) * error
+        turned = cotangent + random.uniform(-1, 1, cotangent.shape) * off
+        [exact], [found] = oracle.vjp(request_, cotangent, x), oracle.vjp(request_, turned, moved)
+        most = np.abs(cotangent) + off
+        bound = oracle.contended_vjp(request_, off, most, x, error)
+        assert (np.abs(found - exact) <= bound + 1e-9).all()
+        assert (np.abs(found) <= oracle.contended_vjp(request_, most, most, x, error) + 1e-9).all()
+
+    @pytest.mark.parametrize(
+        ("x", "error", "expected"),
+        [
+            ([1, 2, 3, 4], [0.4] * 4, [0, 1, 0, 1]),
+            ([1, 2, 3, 4], [0.4, 0.7, 0.1, 0.1], [9, 9, 0, 1]),
+            ([2, 2, 3, 4], [0, 0, 0.1, 0.1], [1, 0, 0, 1]),
+            ([2, 2, 4, 4], [0, 0, 0, 0.1], [1, 0, 9, 9]),
+            ([np.nan, 2, 3, 4], [0, 0.1, 0, 0], [9, 9, 0, 1]),
+        ],
+    )
+    def test_no_more_than_what_can_be(
+        self, x: list[float], error: list[float], expected: list[float]
+    ) -> None:
+        request = pool("max_pool", (1, 1, 4), 2, 2)
+        one, nine = np.ones((1, 1, 2)), np.full((1, 1, 2), 9.0)
+        given = oracle.contended_vjp(request, one, nine, planes(x), planes(error))
+        assert_array_equal(given[0, 0], expected)
+
+
 class TestIndices:
     def test_of_each_channel(self) -> None:
         x = np.arange(16.0).reshape(2, 2, 2, 2)

@@ -71,8 +71,7 @@ class Pooling(Convolutions):
         if _nothing(r):
             return Lowering(native, self._reshaped(r))
         lines = _fitted(r)
-        narrow = DTYPES[r.dtype].precision < DTYPES["float32"].precision
-        if max(r.dilation) == 1 and not (narrow and r.rank == 3):
+        if max(r.dilation) == 1 and not (_narrow(r) and r.rank == 3):
             return Lowering(native, self.program(r, options, [*lines, "x = x.abs()"]))
         norm = f"torch.linalg.vector_norm({_unfolded('x', r)}, {_norm(r)}, dim=-1)"
         return Lowering(native, source(r, IMPORTS, "\n".join([*lines, norm])))
@@ -100,9 +99,14 @@ class Pooling(Convolutions):
         return source(r, IMPORTS, f"x.reshape(*x.shape[:-{r.rank}], {sizes}){cast}")
 
     def _average(self, r: Pool, own: Pool, before: list[str]) -> Program:
-        """Averages of an input that is padded first; sums by counts where the counts differ."""
+        """Averages of an input that is padded first; sums by counts where the counts differ.
+
+        Narrow floats of volumes are widened: avg_pool3d does not know them, their sums overflow.
+        """
         pads, margins = own.padding.pairs, fitted_pads(own)
-        lines = before
+        wide = r.rank == 3 and _narrow(r)
+        narrowed = f"{{y}}.to(torch.{r.dtype})" if wide else "{y}"
+        lines = before = ["x = x.float()", *before] if wide else before
         if r.divisor is not None:
             lines = [*before, pad_line(margins)] if any(flat(margins)) else before
             margins = ((0, 0),) * r.rank
@@ -110,8 +114,10 @@ class Pooling(Convolutions):
             lines = [*before, pad_line(pads)]
             margins = tuple((0, high - end) for (_, high), (_, end) in zip(margins, pads))
         same = not any(flat(margins))
-        if same and lines != before and max(r.dilation) == 1 and (r.divisor is None or r.rank > 1):
-            return self.program(r, {**_step(r), "divisor_override": r.divisor}, lines)
+        own_way = max(r.dilation) == 1 and (r.divisor is None or r.rank > 1)
+        if same and own_way and (wide or lines != before):
+            options = {**_step(r), "divisor_override": r.divisor}
+            return self.program(r, options, lines, after=narrowed)
         options = {**strides(r), "groups": r.channels if r.channels > 1 else None}
         window = ", ".join(map(str, (r.channels, 1, *r.window)))
         lines = [*lines, f"window = x.new_ones({window})"]
@@ -120,12 +126,13 @@ class Pooling(Convolutions):
             return call(f"F.conv{r.rank}d", operand, "window", **options)
 
         if same:
-            lines.append(f"{sums('x')} / {r.divisor or math.prod(r.window)}")
+            average = f"{sums('x')} / {r.divisor or math.prod(r.window)}"
+            lines.append(narrowed.format(y=f"({average})") if wide else average)
         else:
             pairs = literal(flat(margins))
             lines.append("sums = " + sums(f"F.pad(x, {pairs})"))
             lines.append("counts = " + sums(f"F.pad(torch.ones_like(x), {pairs})"))
-            lines.append("sums / counts")
+            lines.append(narrowed.format(y="(sums / counts)") if wide else "sums / counts")
         return source(r, IMPORTS, "\n".join(lines))
 
     def _places(self, r: Pool) -> Program:
@@ -143,6 +150,10 @@ class Pooling(Convolutions):
             "places.expand_as(values).gather(-1, first).squeeze(-1)",
         ]
         return source(r, IMPORTS, "\n".join(lines))
+
+
+def _narrow(r: Pool) -> bool:
+    return DTYPES[r.dtype].precision < DTYPES["float32"].precision
 
 
 def words(r: Pool) -> list[str]:

@@ -12,7 +12,7 @@ def expected(case: Case) -> Expected:
     """The oracle's answer to a chain's case; of a training, its trajectories for the gradients.
 
     Raises:
-        GoldenError: the case claims exact sums and they are not; or there is no error bound.
+        GoldenError: the case claims exact sums and they are not.
     """
     assert case.chain is not None
     arrays, cotangent = case.arrays(), case.cotangent_array()

@@ -20,7 +20,7 @@ import numpy as np
 from conformance import oracle, reductions
 from conformance.chains.chain import Step
 from conformance.dtypes import Array, DType
-from conformance.reference import GoldenError, allowed_error, exact_division
+from conformance.reference import allowed_error, exact_division
 from conformance.request import Pool, Request
 
 EXACT = -np.inf
@@ -162,12 +162,9 @@ class Arithmetic:
         arrays = [value.values for value in inputs]
         gradients = oracle.vjp(r, share.values, *arrays)
         known = share.error is None and all(value.error is None for value in inputs)
+        if isinstance(r, Pool) and r.kind == "max" and inputs[0].error is not None:
+            return [self._routed(r, share, inputs[0], gradients[0])]
         maximum = isinstance(r, Pool) and r.kind == "max"
-        if maximum and inputs[0].error is not None:
-            raise GoldenError(
-                "the gradient of a maximum of rounded numbers has no bound; use smaller integers, "
-                "or 'vjp: false'"
-            )
         among = arrays if maximum else [value.magnitude for value in inputs]
         magnitudes = oracle.vjp(r, share.magnitude, *among)
         exact = magnitudes
@@ -186,6 +183,14 @@ class Arithmetic:
                 self._made(gradient, magnitude - least, magnitude, exponent, terms[name] + 1, fits)
             )
         return made
+
+    def _routed(self, r: Pool, share: Value, of: Value, gradient: Array) -> Value:
+        """The gradient of a maximum of rounded numbers; of what can be it or not, either."""
+        least, most = share.bound, share.magnitude
+        handed = oracle.contended_vjp(r, least, most, of.values, of.bound)
+        magnitude = oracle.contended_vjp(r, most, most, of.values, of.bound)
+        terms = reductions.terms(r)["x"] + 1
+        return self._made(gradient, handed, magnitude, 0.0, terms, False)
 
     def _made(
         self,

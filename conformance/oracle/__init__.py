@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from conformance.dtypes import DTYPES, Array
-from conformance.oracle.adaptive import adaptive_pool, adaptive_pool_vjp
+from conformance.oracle.adaptive import adaptive_contended_vjp, adaptive_pool, adaptive_pool_vjp
 from conformance.oracle.correlation import (
     BUFFER_BYTES,
     conv,
@@ -24,10 +24,10 @@ from conformance.oracle.correlation import (
     conv_vjp,
 )
 from conformance.oracle.norm import norm, norm_vjp
-from conformance.oracle.pooling import indices, pool, pool_vjp
+from conformance.oracle.pooling import indices, pool, pool_contended_vjp, pool_vjp
 from conformance.request import Conv, Pool, Request
 
-__all__ = ["BUFFER_BYTES", "forward", "vjp"]
+__all__ = ["BUFFER_BYTES", "contended_vjp", "forward", "vjp"]
 
 
 def forward(request: Request, x: Array, w: Array | None = None, b: Array | None = None) -> Array:
@@ -68,6 +68,19 @@ def vjp(
         if isinstance(request, Conv):
             return conv_vjp(request, cotangent, x, w, b)
         return conv_transpose_vjp(request, cotangent, x, w, b)
+
+
+def contended_vjp(request: Pool, sure: Array, contended: Array, x: Array, error: Array) -> Array:
+    """What is added up for each element by the windows whose maximum it is, or can be, float64.
+
+    Each element of ``x`` is known up to its ``error``. A window that has one greatest element all
+    the same gives it its share of ``sure``; where several elements can be it, each that can gets
+    one of ``contended``. Both have the output's shape, the result the input's: with bounds for them
+    it bounds the gradient's error, with magnitudes its magnitude.
+    """
+    of = pool_contended_vjp if request.output_size is None else adaptive_contended_vjp
+    with np.errstate(invalid="ignore"):
+        return of(request, sure, contended, x, error)
 
 
 def _pooling(request: Pool) -> tuple[Callable[..., Array], Callable[..., Array]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from conformance import geometry
 from conformance.dtypes import Array
+from conformance.oracle import contention
 from conformance.request import Pool
 
 
@@ -40,6 +41,14 @@ def adaptive_pool_vjp(request: Pool, cotangent: Array, x: Array) -> Array:
             place = np.unravel_index(first[image, channel], seen.shape[2:])
             target[(image, channel, *place)] += share[image, channel]
     return dx
+
+
+def adaptive_contended_vjp(
+    request: Pool, sure: Array, contended: Array, x: Array, error: Array
+) -> Array:
+    """As `adaptive_pool_vjp` of a maximum, of numbers known up to an error: `contention.shares`."""
+    inside = np.ones(x.shape[2:], bool)
+    return contention.shares(_windows(request), sure, contended, x, error, inside)
 
 
 def _windows(request: Pool) -> Iterator[tuple[Any, Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from conformance.dtypes import DTYPES, Array, cast
 from conformance.geometry import Pair
+from conformance.oracle import contention
 from conformance.oracle.sliding import Sizes, Sliding, pad, pad_adjoint, place
 from conformance.request import Pool
 
@@ -77,6 +78,28 @@ def pool_vjp(request: Pool, cotangent: Array, x: Array) -> Array:
             target = plan.sliding.element(dx, index)
             target += share
     dx = place(dx, tuple(-low for low, _ in plan.own), x.shape[2:])
+    return pad_adjoint(dx, sizes, plan.before, "zeros")
+
+
+def pool_contended_vjp(
+    request: Pool, sure: Array, contended: Array, x: Array, error: Array
+) -> Array:
+    """As `pool_vjp` of a maximum, of numbers that are known up to an error: `contention.shares`."""
+    plan, sizes = _plan(request), x.shape[2:]
+    sliding = plan.sliding
+    x, error = pad(x, plan.before, "zeros", plan.fill), pad(error, plan.before, "zeros", 0)
+    inner = x.shape[2:]
+    inside = _reached(np.ones(inner, bool), plan, 0)
+    x, error = _reached(x, plan, _lowest(request)), _reached(error, plan, 0)
+    windows = (
+        (
+            (slice(None), slice(None), *position),
+            (slice(None), slice(None), *sliding.window_at(position)),
+        )
+        for position in np.ndindex(*sliding.positions)
+    )
+    dx = contention.shares(windows, sure, contended, x, error, inside)
+    dx = place(dx, tuple(-low for low, _ in plan.own), inner)
     return pad_adjoint(dx, sizes, plan.before, "zeros")
 
 

@@ -57,6 +57,15 @@ class Sliding:
         )
         return _part(array, slices)
 
+    def window_at(self, position: Sizes) -> Block:
+        """The part of the axes that the window at one position meets."""
+        return tuple(
+            slice(at * stride, at * stride + (window - 1) * dilation + 1, dilation)
+            for at, stride, window, dilation in zip(
+                position, self.stride, self.window, self.dilation
+            )
+        )
+
     def windows(self, array: Array) -> Array:
         """Read-only view ``(..., *window, *positions)`` of an array ``(..., *extent or more)``."""
         rank = len(self.window)
