@@ -229,17 +229,47 @@ def test_scripts_are_of_bash(path: Path) -> None:
         assert done.returncode == 0, f"{name}: {done.stderr}"
 
 
+def test_the_action_runs_a_build(tmp_path: Path) -> None:
+    step = next(s for s in load(ACTION)["runs"]["steps"] if s["name"] == "Run the suite")
+    summary = tmp_path / "summary.md"
+    environment = with_program(tmp_path / "conformance" / "bin")
+    environment |= {name: "" for name in step["env"]}
+    environment |= {"RUNNER_TEMP": str(tmp_path), "GITHUB_STEP_SUMMARY": str(summary)}
+    environment |= {"BACKEND": "numpy", "BUILD": sys.executable, "TIER": "core"}
+    environment |= {"SELECT": "padding-and-stride and uneven", "OUT": "first"}
+
+    def run(**others: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-e", "-c", step["run"]], cwd=tmp_path, env=environment | others,
+            capture_output=True, text=True, timeout=300, check=False,
+        )  # fmt: skip
+
+    done = run()
+    assert done.returncode == 0, done.stderr
+    assert "all as expected" in summary.read_text(encoding="utf-8")
+    assert "no regression" in run(OUT="again", BASELINE="first").stdout
+    broken = tmp_path / "broken"
+    broken.write_text("#!/bin/sh\nexit 3\n", encoding="utf-8")
+    broken.chmod(0o755)
+    assert run(OUT="other", BUILD=str(broken)).returncode == 1
+    done = run(OUT="nothing", BACKEND="nump")
+    assert done.returncode == 2
+    assert "error: " in done.stderr
+
+
+def with_program(programs: Path) -> dict[str, str]:
+    """An environment with a program ``conformance``, which it makes in a folder."""
+    programs.mkdir(parents=True, exist_ok=True)
+    program = programs / "conformance"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m conformance "$@"\n', "utf-8")
+    program.chmod(0o755)
+    path = f"{programs}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "GITHUB_SHA": "abc123"}
+
+
 def script(name: str, *arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run a script of ``.github`` with a ``conformance`` on PATH."""
-    programs = cwd / "bin"
-    programs.mkdir(exist_ok=True)
-    program = programs / "conformance"
-    program.write_text(
-        f'#!/bin/sh\nexec "{sys.executable}" -m conformance "$@"\n', encoding="utf-8"
-    )
-    program.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "GITHUB_SHA": "abc123"}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment = with_program(cwd / "bin")
     command = [GITHUB / name, *arguments]
     return subprocess.run(
         list(map(str, command)), cwd=cwd, env=environment, capture_output=True, text=True,
