@@ -106,7 +106,7 @@ def environments() -> set[str]:
     """The names that tox knows."""
     command = [sys.executable, "-m", "tox", "list", "--no-desc", "-q"]
     done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False
+        command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
     )
     assert done.returncode == 0, done.stderr
     return {line.strip() for line in done.stdout.splitlines()}
