@@ -227,3 +227,16 @@ def test_pytest_leaves_foreign_yaml_alone(tmp_path: Path) -> None:
     done = pytest_of(tmp_path, cwd=tmp_path)
     assert done.returncode == 0
     assert "1 passed" in done.stdout
+
+
+def test_requirements_are_told_with_and_without_pins(conformance: Command, tmp_path: Path) -> None:
+    pinned = (ROOT / "backends" / "scipy" / "requirements.txt").read_text(encoding="utf-8")
+    done = conformance("requirements", "scipy", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, pinned)
+    out = tmp_path / "requirements.txt"
+    done = conformance("requirements", "scipy", "--unpinned", "--out", out, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert out.read_text(encoding="utf-8") == "scipy\nnumpy\n"
+    done = conformance("requirements", "scypy", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: no backend 'scypy'; there are flax, jax, ")

@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from conformance import content
 from conformance.bisection.index import Pip
 from conformance.discovery import Backend, UsageError
+from conformance.requirements import distributions
 
 LINE = 160
 MARGIN = datetime.timedelta(days=1)
@@ -62,7 +62,7 @@ class Recipe:
             UsageError: the backend does not say what it installs, or not this package; the
                 interpreter has no pip.
         """
-        names = _distributions(backend)
+        names = distributions(backend.requirements)
         if not names:
             where = content.display(backend.requirements)
             raise UsageError(f"{where} names no distribution that {backend.name} could be made of")
@@ -144,19 +144,6 @@ def home() -> Path:
 def find_uv() -> str | None:
     """The uv on the path, or beside this interpreter."""
     return shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
-
-
-def _distributions(backend: Backend) -> list[str]:
-    """What a backend's requirements name, the framework first, and what else it reports."""
-    names: dict[str, str] = {}
-    lines = []
-    if backend.requirements.is_file():
-        lines = backend.requirements.read_text(encoding="utf-8").splitlines()
-    for line in lines:
-        with contextlib.suppress(InvalidRequirement):
-            name = Requirement(line.partition("#")[0].strip()).name
-            names.setdefault(canonicalize_name(name), name)
-    return list(names.values())
 
 
 def _python_version(python: str) -> str:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from conformance import describe, discovery, known, schema, selection
+from conformance import content, describe, discovery, known, requirements, schema, selection
 from conformance.cases import Case
 from conformance.cli.group import (
     BACKENDS,
@@ -24,7 +24,7 @@ from conformance.cli.group import (
     with_options,
 )
 from conformance.coverage import counting, rendering
-from conformance.discovery import Backend
+from conformance.discovery import Backend, UsageError
 from conformance.explanation.causes import MEANINGS
 from conformance.formats import models
 from conformance.laws.catalogue import LAWS
@@ -130,6 +130,30 @@ def _modes(backend: Backend) -> str:
     """The modes of a run, then those that have to be asked for."""
     extra = [f"({name})" for name, mode in backend.modes.items() if mode.extra]
     return ", ".join([*backend.usual_modes, *extra])
+
+
+@main.command("requirements")
+@click.argument("backend")
+@click.option("--unpinned", is_flag=True, help="The names alone, to install the newest releases.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write to a file instead of the standard output.",
+)
+def list_requirements(backend: str, unpinned: bool, out: Path | None) -> None:
+    """Print what a backend is installed from, for pip's -r."""
+    path = content.root("backends") / backend / "requirements.txt"
+    if not path.is_file():
+        names = sorted(each.parent.name for each in content.root("backends").glob("*/adapter.py"))
+        raise UsageError(f"no backend {backend!r}; there are {', '.join(names)}")
+    text = path.read_text(encoding="utf-8")
+    if unpinned:
+        text = "".join(f"{name}\n" for name in requirements.distributions(path))
+    try:
+        with click.open_file(str(out or "-"), "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise UsageError(f"{out} cannot be written: {error.strerror}") from None
 
 
 @main.command()

@@ -10,10 +10,12 @@ import click
 
 from conformance import changes, content, describe, diff, known, results
 from conformance.cli.group import UNEXPECTED, console_for_tables, main
-from conformance.formats import documents, markdown, terminal
+from conformance.discovery import UsageError
+from conformance.formats import documents, issues, markdown, terminal
 from conformance.grouping import Entries
 from conformance.results import Results
 
+INDEX = "index.tsv"
 RUN = click.Path(exists=True, path_type=Path)
 
 
@@ -23,12 +25,23 @@ RUN = click.Path(exists=True, path_type=Path)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "md"]),
+    type=click.Choice(["text", "json", "md", "issues"]),
     default="text",
     show_default=True,
-    help="How to print it.",
+    help="How to print it; 'issues' writes a text for each backend and cause that is worse.",
 )
-def compare(old: Path, new: Path, form: str) -> None:
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The folder that issues and their index.tsv go to.",
+)
+@click.option(
+    "--open",
+    "known_issues",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Open issues ('gh issue list --json number,body'): what has one is not opened again.",
+)
+def compare(old: Path, new: Path, form: str, out: Path | None, known_issues: Path | None) -> None:
     """Tell what changed between two runs, by cause: new, fixed, changed, gone.
 
     OLD and NEW are results files, or folders: a folder stands for its own results, or for those of
@@ -36,15 +49,40 @@ def compare(old: Path, new: Path, form: str) -> None:
     something is (an outcome that is unexpected now, or is known to be wrong and was right, a
     backend that does not run any more, an interrupted run), 2 for bad input.
     """
+    if (form == "issues") != (out is not None):
+        raise UsageError("--format issues and --out DIR go together")
+    if known_issues is not None and out is None:
+        raise UsageError("--open goes with --format issues")
     entries = registered()
     found = since(old, results.gather([new]), [new], entries)
     groups = changes.grouped(found, entries)
-    if form == "text":
+    if out is not None:
+        _write_issues(found, entries, out, known_issues)
+    elif form == "text":
         terminal.show(console_for_tables(highlight=False), found, groups)
     else:
         write = documents.differences if form == "json" else markdown.differences
         click.echo(write(found, groups), nl=False)
     sys.exit(UNEXPECTED if found.regressed else 0)
+
+
+def _write_issues(found: diff.Diff, entries: Entries, out: Path, known_issues: Path | None) -> None:
+    known_ones = []
+    if known_issues is not None:
+        text = known_issues.read_text(encoding="utf-8", errors="replace")
+        known_ones = issues.read_open(text, content.display(known_issues))
+    made = issues.issues(found, entries, known_ones)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for each in made:
+            (out / each.file).write_text(each.body, encoding="utf-8", errors="replace")
+        (out / INDEX).write_text(issues.index(made), encoding="utf-8", errors="replace")
+    except OSError as error:
+        told = f"{content.display(out)} cannot be written: {error.strerror}"
+        raise UsageError(told) from None
+    new = sum(each.number is None for each in made)
+    told = describe.plural(len(made), "worse cause")
+    click.echo(f"{told}, {new:,} without an open issue: {content.display(out / INDEX)}")
 
 
 def since(old: Path, new: Results, files: Sequence[Path], entries: Entries) -> diff.Diff:
