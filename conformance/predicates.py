@@ -106,6 +106,9 @@ class When(Model):
     wide_padding: bool | None = Field(None, description="pooling padding over half of the window")
     empty: bool | None = Field(None, description="whether the output has no elements")
     mixed: bool | None = Field(None, description="whether input and kernel differ in dtype")
+    promoted: bool | None = Field(
+        None, description="whether the kernel's dtype gives the output another than the input's"
+    )
     special: bool | None = Field(None, description="whether the data hold NaN or infinities")
     law: Union[LawName, list[LawName], None] = None
     tag: Union[Names, None] = None
@@ -173,6 +176,7 @@ def _facts(case: Case) -> Facts:
         "wide_padding": pool and any(2 * max(p) > k for p, k in zip(r.padding.pairs, r.window)),
         "empty": 0 in r.output_shape,
         "mixed": not isinstance(r, Pool) and r.mixed,
+        "promoted": not isinstance(r, Pool) and r.result_dtype != r.dtype,
         "special": _special(case),
         "law": case.fields.law,
         "checks": _checks(case),

@@ -140,6 +140,15 @@ def test_facts_of_a_case(facts: Facts) -> None:
         ({"kernel": {"shape": [4, 1, 3, 5]}, "groups": 4}, {"depthwise": True, "groups": 4}),
         ({"input": {"shape": [0, 4, 9, 8]}}, {"empty": True}),
         (
+            {"dtype": "float16", "kernel": {"shape": [4, 2, 3, 5], "dtype": "float32"}},
+            {"mixed": True, "promoted": True},
+        ),
+        (
+            {"dtype": "float32", "kernel": {"shape": [4, 2, 3, 5], "dtype": "float16"}},
+            {"mixed": True, "promoted": False},
+        ),
+        ({}, {"mixed": False, "promoted": False}),
+        (
             {"op": "conv_transpose", "kernel": {"shape": [4, 1, 3, 5]}, "output_padding": [0, 2]},
             {"output_padding": 2, "window": 5},
         ),
