@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from conformance import cases, content, reference
 from tests.support import Command
 
+CORE = re.compile(r"^core:[^\]]*\]\n", re.MULTILINE)  # the suite's own choice
 EXTERNAL = content.root("cases") / "external"
 PACKAGE = {
     "__init__.py": "from . import helper\n\n__version__ = '9.8.7'\n",
@@ -295,8 +297,11 @@ def test_without_the_package_it_says_what_to_install(conformance: Command, tmp_p
 def test_what_is_committed_is_what_it_writes(conformance: Command, tmp_path: Path) -> None:
     done = conformance("import", "onnx", "--out", tmp_path, "--package-version", "1.23.2")
     assert done.returncode == 0, done.stderr
-    committed = {file.name: file.read_bytes() for file in EXTERNAL.glob("onnx-*.yaml")}
-    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == committed
+    committed = {
+        file.name: CORE.sub("", file.read_text(encoding="utf-8"))
+        for file in EXTERNAL.glob("onnx-*.yaml")
+    }
+    assert {file.name: file.read_text(encoding="utf-8") for file in tmp_path.iterdir()} == committed
     assert done.stdout.startswith("90 tests of onnx 1.23.2, 80 cases:\n")
     reasons = done.stdout.partition("left out, 11:\n")[2].splitlines()
     assert all(": " in line for line in reasons)

@@ -103,11 +103,11 @@ def met(
 
 
 def one_of_each_sort(entries: Sequence[Known]) -> Sequence[Known]:
-    """The first entry of those that tell of the same outcome of the same forms and checks."""
+    """The first entry of those that tell of the same outcome of the same check."""
     first: dict[tuple[object, ...], Known] = {}
     for known in entries:
         told = known.entry
-        sort = (told.expect.outcome, tuple(listed(told.form)), tuple(listed(told.check)))
+        sort = (told.expect.outcome, tuple(listed(told.check)))
         first.setdefault(sort, known)
     return list(first.values())
 

@@ -353,7 +353,8 @@ def test_other_words_give_exactly_the_result(backends: list[Backend], viewed: Vi
     with Workers(used, discovery.interpreters(list(used.values()))) as workers:
         for case in CASES.values():
             large = math.prod(case.request.input_shape) > 10_000
-            if large or not spelling.rewordings(case):
+            # What frameworks make of 0 · inf is in their registries, by the words that ran.
+            if large or "inf" in case.id or not spelling.rewordings(case):
                 continue
             view = viewed(case)
             kept = [e for e in view.entries if e.backend in used and e.request != case.request]

@@ -187,10 +187,11 @@ def _inner(r: Request) -> Iterator[Range]:
     """For each axis the first and the last position that neither border reaches, moved or not."""
     positions = r.output_shape[2:]
     axes = zip(r.spatial, r.window, r.stride, r.dilation, r.padding.pairs, positions)
-    for size, k, s, d, (low, _), count in axes:
+    for size, k, s, d, (low, high), count in axes:
         span = effective_window(k, d)
         if isinstance(r, ConvTranspose):
             # Beyond what the first element adds to, and before what the last one does.
             yield max(span - s - low, 0), min((size - 1) * s - low, count - s) - 1
         else:
-            yield max(-(-low // s), 0), min((size - s - span + low) // s, count - 2)
+            end = size + min(high, 0)
+            yield max(-(-low // s), 0), min((end - s - span + low) // s, count - 2)
