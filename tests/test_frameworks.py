@@ -19,7 +19,11 @@ ALL = (
     "numpy", "torch", "jax", "flax", "tensorflow", "mxnet", "onnxruntime", "scipy", "keras_torch",
     "keras_jax",
 )  # fmt: skip
-PATHS = ("cases/tutorials", "cases/edge")
+PATHS = (
+    "cases/tutorials/padding-and-stride.yaml",
+    "cases/tutorials/pooling.yaml",
+    "cases/edge",
+)
 UNEVEN = "tutorials/padding-and-stride/uneven"
 
 pytestmark = [pytest.mark.backend(*ALL), pytest.mark.xdist_group("frameworks")]
@@ -50,7 +54,7 @@ def of(run: Results, **wanted: str) -> list[Record]:
 def test_every_backend_gives_real_verdicts(run: Results, backend: str) -> None:
     records = of(run, backend=backend)
     passed = [record for record in records if record.outcome == "pass"]
-    assert len(passed) > 100
+    assert len(passed) > 30
     assert not any(record.outcome == "not-run" for record in records)
     version = next(info.version for info in run.header.backends if info.name == backend)
     pinned = (ROOT / "backends" / backend / "requirements.txt").read_text()
