@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conformance import cases, content, discovery
@@ -354,7 +355,8 @@ def test_other_words_give_exactly_the_result(backends: list[Backend], viewed: Vi
         for case in CASES.values():
             large = math.prod(case.request.input_shape) > 10_000
             # What frameworks make of 0 · inf is in their registries, by the words that ran.
-            if large or "inf" in case.id or not spelling.rewordings(case):
+            finite = all(np.isfinite(array).all() for array in case.arrays())
+            if large or not finite or not spelling.rewordings(case):
                 continue
             view = viewed(case)
             kept = [e for e in view.entries if e.backend in used and e.request != case.request]
