@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
@@ -10,8 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from conformance import describe
-from conformance.adapter import EAGER
+from conformance import describe, targets
 from conformance.discovery import Target
 from conformance.grouping import Entries, Group, grouped, repro_command
 from conformance.records import BackendInfo, Record
@@ -67,25 +66,20 @@ def table(records: Iterable[Record]) -> Table:
     for name in shown:
         result.add_column(name, justify="right", no_wrap=True)
     result.add_column("recipes", justify="right", no_wrap=True)
-    having = Counter(api for _, api in {(target.backend, target.api) for target in counted})
-    for target in sorted(counted, key=_place):
+    names = targets.names(counted)
+    for target in sorted(counted, key=targets.place):
         cells = [
             Text(str(counted[target][name]), style=STYLES[name] if counted[target][name] else "dim")
             for name in shown
         ]
         tried = recipes[target]
         result.add_row(
-            target.api if having[target.api] == 1 else f"{target.backend}/{target.api}",
+            names[target.backend, target.api],
             target.mode,
             *cells,
             f"{sum(tried)}/{len(tried)}" if tried else "",
         )
     return result
-
-
-def _place(target: Target) -> tuple[object, ...]:
-    """Backends and APIs by name, eager mode before others."""
-    return target.backend, target.api, target.mode != EAGER.name, target.mode
 
 
 def causes(groups: Sequence[Group], command: Callable[[Group], str], width: int) -> Table:

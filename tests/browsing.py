@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,3 +67,14 @@ def shape(driver: Any, width: int, scheme: str = "light") -> None:
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     feature = {"name": "prefers-color-scheme", "value": scheme}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+
+def until(driver: Any, script: str, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not driver.execute_script(script):
+        assert time.monotonic() < deadline, script
+        time.sleep(0.02)
+
+
+def css(driver: Any, selector: str) -> list[Any]:
+    return list(driver.find_elements("css selector", selector))

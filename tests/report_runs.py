@@ -38,6 +38,7 @@ TORCH = BackendInfo(
 KERAS = BackendInfo(
     "tensorflow", "2.21.0", {"tensorflow": "2.21.0", "keras": "3.15.1"}, "3.11.7", "here"
 )
+KERAS_TORCH = dataclasses.replace(KERAS, name="keras_torch", version="3.15.1")
 JAX = BackendInfo("jax", "", {}, "", "", problem=f"jax is not installed here {SCRIPT}")
 APIS = (("torch", "torch.nn"), ("torch", "torch.nn.functional"), ("tensorflow", "keras.layers"))
 
@@ -81,6 +82,19 @@ def earlier(run: Results) -> Results:
         run.header, created="2026-11-19T15:17:44+00:00", backends=(JAX, KERAS, torch)
     )
     return dataclasses.replace(run, header=header, records=tuple(records))
+
+
+def engines(run: Results) -> Results:
+    """The run with Keras on another engine, which gets everything right."""
+    ids = dict.fromkeys(record.case for record in run.records)
+    more = tuple(
+        passed(case, "keras_torch", "keras.layers", "eager", check)
+        for case in ids
+        for check in ("forward", "vjp")
+    )
+    backends = (*run.header.backends, KERAS_TORCH)
+    header = dataclasses.replace(run.header, backends=backends)
+    return dataclasses.replace(run, header=header, records=(*run.records, *more))
 
 
 def passed(case: str, backend: str, api: str, mode: str, check: str = "forward") -> Record:

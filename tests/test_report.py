@@ -8,6 +8,7 @@ import functools
 import json
 import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conformance import cases, discovery, results, session
+from conformance import cases, discovery, results, session, targets
 from conformance.diff import diff
 from conformance.oracle import forward
+from conformance.records import Record
 from conformance.report import agreement, building, drawing, packing, rendering, spoken
 from conformance.report.model import Page
 from conformance.request import ConvTranspose, Pool, Request
@@ -36,6 +38,11 @@ def backends() -> list[discovery.Backend]:
 def page(run: Results, **options: Any) -> Page:
     found = backends()
     return building.page(run, session.entries(found), **options)
+
+
+def agreed(records: Sequence[Record]) -> str:
+    names = targets.names(record.target for record in records)
+    return agreement.sentence(agreement.agreement(records, "forward", names))
 
 
 @pytest.fixture(scope="module")
@@ -80,21 +87,30 @@ def test_a_backend_that_did_not_run_says_why(built: Page) -> None:
 
 def test_who_agrees_with_whom(run: Results) -> None:
     uneven = [record for record in run.records if record.case.endswith("uneven")]
-    found = agreement.agreement(uneven, "forward")
-    assert found.differ == (("keras.layers",),)
-    assert agreement.sentence(found) == "2 of 3 APIs agree; keras.layers differs"
+    assert agreed(uneven) == "2 of 3 APIs agree; keras.layers differs"
 
 
 def test_apis_that_give_the_same_wrong_array_differ_alike(run: Results) -> None:
     wrong = next(record for record in run.records if record.raw == "wrong-shape")
     alike = [wrong, dataclasses.replace(wrong, api="flax.linen"), *run.records[:1]]
-    assert agreement.sentence(agreement.agreement(alike, "forward")) == (
-        "1 of 3 APIs agree; keras.layers and flax.linen differ alike"
-    )
+    assert agreed(alike) == ("1 of 3 APIs agree; keras.layers and flax.linen differ alike")
     other = dataclasses.replace(wrong, api="flax.linen", explanation=None, observed=None)
-    assert agreement.sentence(agreement.agreement([wrong, other], "forward")) == (
-        "0 of 2 APIs agree; keras.layers differs; flax.linen differs"
+    assert agreed([wrong, other]) == ("0 of 2 APIs agree; keras.layers differs; flax.linen differs")
+
+
+def test_the_engines_of_one_api_are_told_apart(run: Results) -> None:
+    found = page(report_runs.engines(run))
+    rows = re.findall(r'<th scope="row">(\S+) <', rendering.html(found))
+    assert {row for row in rows if "keras" in row} == {
+        "keras_torch/keras.layers", "tensorflow/keras.layers"
+    }  # fmt: skip
+    assert found.agreements["hostile/uneven", "forward"] == (
+        "3 of 4 APIs agree; tensorflow/keras.layers differs"
     )
+    named = {each["name"] for each in packing.index(found)["targets"]}
+    assert named == {row for row in rows if "." in row}
+    at = next(at for at, record in enumerate(found.records) if record.raw == "wrong-shape")
+    assert "--target tensorflow/keras.layers/eager" in found.commands[at]
 
 
 def test_requests_are_not_shown_where_the_case_file_is_another(run: Results) -> None:

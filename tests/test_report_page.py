@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.resources
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from conformance.diff import diff
 from conformance.history import History
 from conformance.report import building, rendering, spoken
 from tests import report_runs
-from tests.browsing import LOW_CONTRAST, chromium, shape
+from tests.browsing import LOW_CONTRAST, chromium, css, shape, until
 
 pytestmark = pytest.mark.browser
 
@@ -84,17 +83,6 @@ def visit(driver: Any, file: Path) -> Iterator[Callable[..., None]]:
     assert driver.execute_script("return window.ran") is None
     script = "return performance.getEntriesByType('resource').map(entry => entry.name)"
     assert [name for name in driver.execute_script(script) if not name.startswith("data:")] == []
-
-
-def until(driver: Any, script: str, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not driver.execute_script(script):
-        assert time.monotonic() < deadline, script
-        time.sleep(0.02)
-
-
-def css(driver: Any, selector: str) -> list[Any]:
-    return list(driver.find_elements("css selector", selector))
 
 
 def shown(driver: Any) -> list[str]:
@@ -285,7 +273,8 @@ def test_code_and_commands_can_be_copied(driver: Any, visit: Any) -> None:
     assert len(copied) == len(buttons) >= 3
     assert any("import keras" in text for text in copied)
     assert any(
-        text.startswith("conformance repro ") and "--target keras.layers" in text for text in copied
+        text.startswith("conformance repro ") and "--target tensorflow/keras.layers/eager" in text
+        for text in copied
     )
     assert any(text.startswith("op: conv") for text in copied)
     until(driver, "return [...document.querySelectorAll('#case button')].some(b => "

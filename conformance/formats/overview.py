@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from conformance import changes, describe, grouping
-from conformance.adapter import EAGER
+from conformance import changes, describe, grouping, targets
 from conformance.changes import Changed
 from conformance.diff import NONE, Diff
 from conformance.discovery import Target
@@ -55,7 +54,7 @@ class Overview:
         found: dict[Target, Tally] = defaultdict(Tally)
         for record in self.results.records:
             found[record.target].add(record)
-        return {target: found[target] for target in sorted(found, key=_place)}
+        return {target: found[target] for target in sorted(found, key=targets.place)}
 
     @cached_property
     def backends(self) -> dict[str, tuple[BackendInfo, Tally]]:
@@ -114,7 +113,3 @@ def first_line(reason: str) -> str:
     """The first line of a reason, or that there is none."""
     lines = reason.strip().splitlines()
     return lines[0] if lines else "no reason was given"
-
-
-def _place(target: Target) -> tuple[object, ...]:
-    return target.backend, target.api, target.mode != EAGER.name, target.mode

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from conformance import describe
 from conformance.records import Record
 from conformance.report.model import Agreement
+from conformance.targets import Names
 
 
-def agreement(records: Iterable[Record], check: str) -> Agreement:
+def agreement(records: Iterable[Record], check: str, names: Names) -> Agreement:
     """The APIs of a case's records, of one check, by what they give.
 
     An API differs where one of its modes does in its own words; a recipe speaks for none. Two that
@@ -18,13 +19,13 @@ def agreement(records: Iterable[Record], check: str) -> Agreement:
     by_api: dict[str, list[Record]] = {}
     for record in records:
         if record.check == check and record.form != "emulated":
-            by_api.setdefault(record.api, []).append(record)
+            by_api.setdefault(names[record.backend, record.api], []).append(record)
     agree, refuse, absent = [], [], []
     differ: dict[str, list[str]] = {}
     for api, found in by_api.items():
         wrong = [record for record in found if record.raw.startswith("wrong-")]
         if wrong:
-            differ.setdefault(_answer(wrong[0]), []).append(api)
+            differ.setdefault(_answer(wrong[0], api), []).append(api)
         elif any(record.raw in ("rejected", "crash", "timeout") for record in found):
             refuse.append(api)
         elif any(record.raw == "pass" for record in found):
@@ -50,13 +51,13 @@ def sentence(found: Agreement) -> str:
     return "; ".join(told)
 
 
-def _answer(record: Record) -> str:
+def _answer(record: Record, api: str) -> str:
     """What was given, as far as it is known: what explains it, else the array, else nobody's."""
     if record.explanation is not None and record.explanation.edits:
         return record.explanation.key
     if record.observed is not None:
         return repr((record.observed.shape, record.observed.data))
-    return record.api
+    return api
 
 
 def _and(names: tuple[str, ...]) -> str:

@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from conformance import changes, describe, grouping, selection
-from conformance.adapter import EAGER
+from conformance import changes, describe, grouping, selection, targets
 from conformance.diff import Diff
 from conformance.discovery import Target
 from conformance.grouping import Entries, Group
@@ -19,6 +18,7 @@ from conformance.report import agreement, corpus
 from conformance.report.model import Asked, Backend, Cause, Page, Registered, Since
 from conformance.request import OPS
 from conformance.results import Results, key
+from conformance.targets import Names
 
 GRAVITY = (
     "wrong-value", "wrong-shape", "wrong-dtype", "crash", "timeout", "rejected", "unsupported",
@@ -45,9 +45,10 @@ def page(
     ids = sorted({record.case for record in results.records})
     asked, missing = corpus.asked(results.header, ids, paths)
     order = sorted(asked, key=_place)
-    targets = sorted({record.target for record in results.records}, key=_target_place)
+    ran = sorted({record.target for record in results.records}, key=targets.place)
+    names = targets.names(ran)
     rows = {each.id: at for at, each in enumerate(order)}
-    columns = {target: at for at, target in enumerate(targets)}
+    columns = {target: at for at, target in enumerate(ran)}
     records = sorted(
         results.records,
         key=lambda r: (
@@ -61,7 +62,8 @@ def page(
         results.complete,
         results.truncated,
         tuple(_backend(info, records) for info in results.header.backends),
-        tuple(targets),
+        tuple(ran),
+        names,
         tuple(order),
         tuple(dict.fromkeys(each.op for each in order)),
         tuple(records),
@@ -71,7 +73,7 @@ def page(
             for at, record in enumerate(records)
             if record.outcome == "known" or (record.unexpected and record.outcome != "fixed")
         },
-        _agreements(records),
+        _agreements(records, names),
         missing,
         None if baseline is None else _since(baseline, records, entries),
         None if history is None else _periods(history, failing),
@@ -102,13 +104,13 @@ def _since(found: Diff, records: Sequence[Record], entries: Entries) -> Since:
     return Since(found, groups, marks, versions, changes.conclusion(found, groups))
 
 
-def _agreements(records: Sequence[Record]) -> dict[tuple[str, str], str]:
+def _agreements(records: Sequence[Record], names: Names) -> dict[tuple[str, str], str]:
     """Who agrees with whom in each case and check that has a discrepancy."""
     by_check: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in records:
         by_check[record.case, record.check].append(record)
     return {
-        name: agreement.sentence(agreement.agreement(found, name[1]))
+        name: agreement.sentence(agreement.agreement(found, name[1], names))
         for name, found in by_check.items()
         if any(record.outcome == "known" or record.unexpected for record in found)
     }
@@ -117,11 +119,6 @@ def _agreements(records: Sequence[Record]) -> dict[tuple[str, str], str]:
 def _place(asked: Asked) -> tuple[object, ...]:
     ops = (*OPS, "chain", "unknown")
     return ops.index(asked.op) if asked.op in ops else len(ops), asked.id
-
-
-def _target_place(target: Target) -> tuple[object, ...]:
-    """Backends and APIs by name, eager mode before others."""
-    return target.backend, target.api, target.mode != EAGER.name, target.mode
 
 
 def _backend(info: BackendInfo, records: Sequence[Record]) -> Backend:
@@ -155,7 +152,7 @@ def _commands(asked: Sequence[Asked]) -> Callable[[Record], str]:
 
     def command(record: Record) -> str:
         words = ["conformance repro", named.get(record.case, record.case)]
-        words.append(f"--target {record.api}/{record.mode} --form {record.form}")
+        words.append(f"--target {record.target} --form {record.form}")
         return " ".join([*words, *([] if record.check == "law" else [f"--check {record.check}"])])
 
     return command
@@ -215,7 +212,7 @@ def headline(page: Page) -> str:
     unexpected = page.counts["unexpected"]
     new = [cause for cause in page.causes if cause.group.unexpected]
     if unexpected:
-        where = dict.fromkeys(r.api for c in new for r in c.group.records)
+        where = dict.fromkeys(page.names[r.backend, r.api] for c in new for r in c.group.records)
         told = f"{describe.plural(unexpected, 'unexpected outcome')}"
         return f"{told}, {describe.plural(len(new), 'cause')}: {describe.listing(where)}"
     known = describe.plural(len(page.causes), "known discrepancy")

@@ -14,6 +14,7 @@ from conformance.grouping import Group
 from conformance.history import Period
 from conformance.records import BackendInfo, Header, Record
 from conformance.side_by_side.arithmetic import Axis
+from conformance.targets import Names
 
 Fact = str | int | float | bool | None
 
@@ -136,6 +137,7 @@ class Page:
     truncated: bool
     backends: tuple[Backend, ...]
     targets: tuple[Target, ...]
+    names: Names
     asked: tuple[Asked, ...]
     ops: tuple[str, ...]
     records: tuple[Record, ...]

@@ -22,6 +22,7 @@ from conformance.report import drawing
 from conformance.report.building import CHECKS, FORMS
 from conformance.report.model import Asked, Cause, Page, Since
 from conformance.side_by_side import arithmetic
+from conformance.targets import called
 
 LEVEL = 6
 
@@ -75,7 +76,11 @@ def index(page: Page) -> dict[str, Any]:
         "forms": FORMS,
         "checks": CHECKS,
         "targets": [
-            {**target.__dict__, "version": versions.get(target.backend, "")}
+            {
+                **target.__dict__,
+                "name": page.names[target.backend, target.api],
+                "version": versions.get(target.backend, ""),
+            }
             for target in page.targets
         ],
         "cases": {
@@ -252,7 +257,8 @@ def _history(each: Asked, page: Page) -> dict[str, Any]:
     return {
         "history": [
             {
-                "target": f"{period.target.api} {period.target.mode}",
+                "target": f"{called(page.names, period.target.backend, period.target.api)} "
+                f"{period.target.mode}",
                 "form": FORMS.index(period.form),
                 "check": CHECKS.index(period.check),
                 "first": [period.first.date, period.first.version],

@@ -22,11 +22,12 @@ from conformance.request import Pool
 from conformance.side_by_side import excerpts, rendering, show
 from conformance.side_by_side.lowerings import Speakers
 from conformance.side_by_side.show import FORMS, Entry
+from conformance.targets import Names, called
 from conformance.workers import Workers
 
 PLAIN = "plain"
-Spelling = tuple[str, str, str, str]
-"""A case, an API, a mode and a form."""
+Spelling = tuple[str, Target, str]
+"""A case, a target and a form."""
 
 
 def spoken(page: Page, backend_dirs: Sequence[Path] = ()) -> Page:
@@ -40,7 +41,7 @@ def spoken(page: Page, backend_dirs: Sequence[Path] = ()) -> Page:
     interpreters = {name: _interpreter(info) for name, info in infos.items()}
     targets = [target for backend in found for target in backend.targets]
     passed: dict[Spelling, bool] = {
-        (r.case, r.api, r.mode, r.form): r.raw == "pass"
+        (r.case, r.target, r.form): r.raw == "pass"
         for r in page.records
         if r.check != "vjp" and r.raw != "not-run"
     }
@@ -63,7 +64,7 @@ def spoken(page: Page, backend_dirs: Sequence[Path] = ()) -> Page:
         causes=causes,
         features=tuple(Feature(op, name, case) for (op, name), case in chosen.items()),
         views={
-            name: tuple(_entry(name, entry, passed) for entry in entries)
+            name: tuple(_entry(name, entry, passed, page.names) for entry in entries)
             for name, entries in views.items()
         },
     )
@@ -124,14 +125,17 @@ def _interpreter(info: BackendInfo) -> Interpreter:
     return Interpreter(info.name, path, info.origin, info.python, info.versions, info.problem)
 
 
-def _entry(case: str, entry: Entry, passed: Mapping[Spelling, bool]) -> dict[str, Any]:
+def _entry(
+    case: str, entry: Entry, passed: Mapping[Spelling, bool], names: Names
+) -> dict[str, Any]:
     """An API's way to say a case, as the page has it; whether the run found it right."""
     form = FORMS.get(entry.way, "native")
-    right = passed.get((case, entry.api, entry.verdicts[0].mode, form)) if entry.code else None
+    target = Target(entry.backend, entry.api, entry.verdicts[0].mode)
+    right = passed.get((case, target, form)) if entry.code else None
     obvious = entry.obvious
     return {
         "backend": entry.backend,
-        "api": entry.api,
+        "name": called(names, entry.backend, entry.api),
         "version": rendering.framework(entry),
         "layout": entry.layout,
         "way": entry.way,

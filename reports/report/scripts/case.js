@@ -47,23 +47,23 @@ function answers(rows, chosen, all) {
   for (const at of rows) {
     const told = all.outcomes[at];
     const what = D.cause[at] >= 0 ? D.causes[D.cause[at]].key : told?.note !== undefined ? all.texts[told.note] : "";
-    const key = JSON.stringify([targetOf(at).api, D.form[at], outcomeSaid(at), what]);
+    const key = JSON.stringify([targetOf(at).name, D.form[at], outcomeSaid(at), what]);
     const held = lines.get(key) ?? { what, all: [], checks: new Map() };
     held.all.push(at);
     held.checks.set(D.check[at], [...held.checks.get(D.check[at]) ?? [], at]);
     lines.set(key, held);
   }
-  const apis = unique(rows.map(at => targetOf(at).api));
-  const sorted = [...lines.values()].sort((a, b) => apis.indexOf(targetOf(a.all[0]).api) - apis.indexOf(targetOf(b.all[0]).api));
+  const apis = unique(rows.map(at => targetOf(at).name));
+  const sorted = [...lines.values()].sort((a, b) => apis.indexOf(targetOf(a.all[0]).name) - apis.indexOf(targetOf(b.all[0]).name));
   let before = null;
   return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "targets-title" }, h("table", { class: "answers stack" },
     h("thead", null, h("tr", null, ["API", "outcome", "form", "check: modes", "cause or reason"].map(text => h("th", { scope: "col" }, text)))),
     h("tbody", null, sorted.map(line => {
       const first = targetOf(line.all[0]);
-      const again = before === first.api;
-      before = first.api;
+      const again = before === first.name;
+      before = first.name;
       return h("tr", { class: line.all.includes(chosen) ? "chosen" : null },
-        h("th", { scope: "row" }, again ? h("span", { class: "sr" }, first.api) : [first.api, " ", h("span", { class: "soft" }, `${first.backend} ${first.version}`)]),
+        h("th", { scope: "row" }, again ? h("span", { class: "sr" }, first.name) : [first.name, " ", h("span", { class: "soft" }, `${first.backend} ${first.version}`)]),
         h("td", null, outcomeBadge(line.all[0])),
         h("td", null, D.forms[D.form[line.all[0]]].replace("native", "").replace("emulated", "recipe")),
         h("td", null, [...line.checks].map(([check, each]) => h("span", { class: "modes" }, h("span", { class: "soft" }, `${D.checks[check]}: `), each.map(at => [modeLink(at, chosen), " "])))),

@@ -35,13 +35,14 @@ function causeView(held) {
   const cause = D.causes[held.cause];
   const example = exampleOf(held, cause);
   const [sentence, agreement] = [sentenceOf(example), agreementOf(example)];
-  const apis = unique([...held.targets].map(at => D.targets[at].api));
+  const apis = unique([...held.targets].map(at => D.targets[at].name));
   const listed = apis.every(api => agreement.includes(api)) ? agreement : `${apis.join(", ")}${agreement ? ` — ${agreement}` : ""}`;
   const inside = h("div", { class: "inside" });
+  const kind = gravest(ownEntries(held, cause)) || cause.kind;
   const view = h("details", { class: `cause ${cause.new ? "new" : ""}`, "data-cause": cause.key },
     h("summary", null,
       h("span", null, h("span", { class: "badges" },
-        badge(cause.new ? "new" : cause.kind === "unsupported" ? "kind-unsupported" : cause.kind, cause.new ? "✗ unexpected" : `≈ ${cause.kind || "known"}`),
+        badge(cause.new ? "new" : kindStyle(kind), cause.new ? "✗ unexpected" : `≈ ${kind || "known"}`),
         badge(cause.raw, WRONG[cause.raw] ?? cause.raw)), " ", h("span", { class: "name" }, cause.key)),
       h("span", { class: "sum" }, `${plural(held.cases.size, "case")} · ${plural(held.targets.size, "target")}`),
       sentence === cause.key ? null : h("span", { class: "said" }, sentence),
@@ -67,7 +68,7 @@ function insideCause(held, cause) {
   const targets = [...held.targets].map(at => named(D.targets[at]));
   return [
     ...ownEntries(held, cause).map(entry => h("div", { class: "entry" },
-      h("p", null, badge(entry.kind === "unsupported" ? "kind-unsupported" : entry.kind, entry.kind), " ", h("b", null, entry.id)),
+      h("p", null, badge(kindStyle(entry.kind), entry.kind), " ", h("b", null, entry.id)),
       h("p", null, entry.why),
       h("p", { class: "soft" }, entry.evidence.map(each => [linked(each), " "])))),
     h("p", null, h("b", null, "Where: "), targets.join("; ")),
@@ -87,5 +88,9 @@ function ownEntries(held, cause) {
   return cause.entries.filter(entry => backends.has(entry.id.split(": ")[0]));
 }
 
+const KINDS = ["bug", "numerical", "by-design", "unsupported"];
+const gravest = entries => KINDS.find(kind => entries.some(entry => entry.kind === kind));
+const kindStyle = kind => kind === "unsupported" ? "kind-unsupported" : kind;
+
 const caseLink = at => to({ view: "case", id: D.cases.id[D.case[at]], o: outcomeKey(at) });
-const outcomeKey = at => [targetOf(at).api, targetOf(at).mode, D.forms[D.form[at]], D.checks[D.check[at]]].join(" ");
+const outcomeKey = at => [targetOf(at).name, targetOf(at).mode, D.forms[D.form[at]], D.checks[D.check[at]]].join(" ");

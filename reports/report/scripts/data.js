@@ -42,7 +42,7 @@ const sentenceOf = at => D.texts[D.said[at]] ?? "";
 const agreementOf = at => D.texts[D.agreements[`${D.case[at]} ${D.check[at]}`]] ?? "";
 const word = at => D.words[D.outcome[at]];
 const targetOf = at => D.targets[D.target[at]];
-const named = target => `${target.api} ${target.mode}`;
+const named = target => `${target.name} ${target.mode}`;
 // As people say it: a known discrepancy is told by what it is.
 const outcomeSaid = at => {
   const outcome = D.outcomes[D.outcome[at]];

@@ -22,7 +22,7 @@ function showOutcomes(chosen) {
     h("tbody", null, slice.map(at => h("tr", null,
       h("td", null, outcomeBadge(at)),
       h("td", null, h("a", { href: caseLink(at) }, D.cases.id[D.case[at]])),
-      h("td", { class: "api" }, targetOf(at).api, " ", h("span", { class: "soft" }, targetOf(at).mode)),
+      h("td", { class: "api" }, targetOf(at).name, " ", h("span", { class: "soft" }, targetOf(at).mode)),
       h("td", null, formSaid(at)),
       h("td", null, D.cause[at] < 0 ? "" : D.causes[D.cause[at]].key)))));
   $("outcome-table").replaceChildren(pager(page, pages, sorted.length), table, ...(pages > 1 ? [pager(page, pages, sorted.length)] : []));

@@ -6,12 +6,12 @@ function sideBySide(entries) {
   return entries.map(entry => {
     const verified = entry.right === true ? badge("pass", "✓ verified in this run") : entry.right === false ? badge("new", "✗ not right in this run") : null;
     return h("details", { class: "way" },
-      h("summary", null, h("b", null, entry.api), " ", badge(`way-${entry.way}`, WAYS[entry.way]), " ", verified, " ",
+      h("summary", null, h("b", null, entry.name), " ", badge(`way-${entry.way}`, WAYS[entry.way]), " ", verified, " ",
         h("code", null, entry.essence), entry.obvious ? h("span", { class: "soft" }, ` obvious spelling: ${entry.obvious.said}`) : null),
       h("p", { class: "soft" }, [entry.version, entry.layout].filter(Boolean).join(" · ")),
       entry.remarks.map(line => h("p", { class: "remark" }, line)),
-      entry.code ? code(entry.code, `Code for ${entry.api}`) : null,
-      entry.obvious ? [h("p", { class: "remark" }, `The obvious spelling: ${entry.obvious.said}.`), code(entry.obvious.line, `Obvious spelling in ${entry.api}`)] : null);
+      entry.code ? code(entry.code, `Code for ${entry.name}`) : null,
+      entry.obvious ? [h("p", { class: "remark" }, `The obvious spelling: ${entry.obvious.said}.`), code(entry.obvious.line, `Obvious spelling in ${entry.name}`)] : null);
   });
 }
 
@@ -19,16 +19,16 @@ async function showCode() {
   const all = await loadDetails();
   if (state.view !== "code") return;
   const here = new Set(chosen.map(at => D.case[at]));
-  const apis = new Set(chosen.map(at => targetOf(at).api));
+  const names = new Set(chosen.map(at => targetOf(at).name));
   const rows = D.features.filter(row => here.has(row.case) && all.views[row.case]);
   const ops = unique(rows.map(row => row.op));
-  $("feature-list").replaceChildren(...(rows.length ? ops.map(op => [h("h3", null, op.replaceAll("_", " ")), rows.filter(row => row.op === op).map(row => feature(row, all, apis))]).flat(3)
+  $("feature-list").replaceChildren(...(rows.length ? ops.map(op => [h("h3", null, op.replaceAll("_", " ")), rows.filter(row => row.op === op).map(row => feature(row, all, names))]).flat(3)
     : [h("p", null, D.features.length ? "No feature of these cases." : "This page was made without it: conformance report --code adds how each framework says each feature.")]));
 }
 
-function feature(row, all, apis) {
+function feature(row, all, names) {
   const inside = h("div", { class: "inside" });
-  const entries = all.views[row.case].filter(entry => apis.has(entry.api));
+  const entries = all.views[row.case].filter(entry => names.has(entry.name));
   const count = way => entries.filter(entry => entry.way === way).length;
   const view = h("details", { class: "cause feature" },
     h("summary", null, h("span", { class: "name" }, row.name),
