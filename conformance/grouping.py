@@ -122,6 +122,14 @@ def group(name: str, records: Sequence[Record], entries: Entries, first: set[int
     return Group(name, tuple(records), example, id(example) in first, gravest)
 
 
+def examples(group: Group) -> list[Record]:
+    """One outcome to look at of each backend; the group's own example is the first."""
+    chosen: dict[str, Record] = {group.example.backend: group.example}
+    for record in sorted(group.records, key=_length):
+        chosen.setdefault(record.backend, record)
+    return list(chosen.values())
+
+
 def _first_of_units(records: Iterable[Record]) -> set[int]:
     units: dict[tuple[str, Target], list[Record]] = defaultdict(list)
     for record in records:

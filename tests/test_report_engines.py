@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from conformance import discovery, session
-from conformance.report import building, rendering
+from conformance.report import building, rendering, spoken
 from tests import report_runs
 from tests.browsing import chromium, css, until
 
@@ -22,7 +22,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = report_runs.engines(report_runs.run(folder))
     path = folder / "index.html"
     found = building.page(run, session.entries(discovery.discover()))
-    path.write_text(rendering.html(found), encoding="utf-8")
+    path.write_text(rendering.html(spoken.spoken(found)), encoding="utf-8")
     return path
 
 
@@ -42,10 +42,9 @@ def test_a_case_has_a_line_for_each_engine(driver: Any, page: Path) -> None:
     visit(driver, page, "#case?id=hostile/uneven")
     until(driver, "return document.querySelector('#case table.answers') !== null")
     lines = [line.text for line in css(driver, "#case table.answers tbody tr")]
-    (right,) = [line for line in lines if line.startswith("keras_torch/keras.layers")]
-    wrong = next(line for line in lines if line.startswith("tensorflow/keras.layers"))
-    assert "pass" in right
-    assert "wrong-shape" in wrong
+    for engine in ("keras_torch", "tensorflow"):
+        mine = [line for line in lines if line.startswith(f"{engine}/keras.layers")]
+        assert any("wrong-shape" in line for line in mine)
 
 
 def test_a_link_opens_the_outcome_of_its_engine(driver: Any, page: Path) -> None:
@@ -61,3 +60,13 @@ def test_a_filter_by_backend_leaves_one_engine(driver: Any, page: Path) -> None:
     assert {each.text for each in css(driver, "#outcome-table td.api")} == {
         "keras_torch/keras.layers eager"
     }
+
+
+def test_the_script_is_that_of_the_engine_in_view(driver: Any, page: Path) -> None:
+    visit(driver, page, "#causes?q=backend:tensorflow form:spelled")
+    css(driver, "#cause-list details summary")[0].click()
+    until(driver, "return document.querySelector('#cause-list .command') !== null")
+    (command,) = css(driver, "#cause-list .command code")
+    assert "--target tensorflow/keras.layers/eager" in command.text
+    css(driver, "#cause-list details.script summary")[0].click()
+    assert "tensorflow 2.21.0" in css(driver, "#cause-list .script pre")[0].text

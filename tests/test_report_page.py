@@ -377,3 +377,14 @@ def test_a_link_to_what_is_not_there_says_so(driver: Any, visit: Any) -> None:
     assert "This run has no case 'gone/away'." in shown(driver)[0]
     visit("#nonsense?q=op:conv")
     assert not css(driver, "#overview")[0].get_attribute("hidden")
+
+
+def test_paper_shows_what_is_folded(driver: Any, visit: Any) -> None:
+    visit("#causes")
+    driver.execute_cdp_cmd("Page.printToPDF", {})
+    folded = "return document.querySelectorAll('#cause-list details.cause[open]').length"
+    assert driver.execute_script(folded) == 0
+    driver.execute_script("dispatchEvent(new Event('beforeprint'))")
+    causes = css(driver, "#cause-list details.cause")
+    assert causes
+    assert all("Where:" in cause.text for cause in causes)

@@ -15,7 +15,7 @@ from conformance.history import History, Period
 from conformance.known import Known
 from conformance.records import OUTCOMES, BackendInfo, Header, Record
 from conformance.report import agreement, corpus
-from conformance.report.model import Asked, Backend, Cause, Page, Registered, Since
+from conformance.report.model import Asked, Backend, Cause, Example, Page, Registered, Since
 from conformance.request import OPS
 from conformance.results import Results, key
 from conformance.targets import Names
@@ -165,7 +165,7 @@ def _causes(
         Cause(
             group,
             min((record.raw for record in group.records), key=_gravity),
-            command(group.example),
+            tuple(Example(record, command(record)) for record in grouping.examples(group)),
             _registered(group, entries),
         )
         for group in grouping.grouped(records, entries)

@@ -55,17 +55,26 @@ class Registered:
 
 
 @dataclass(frozen=True)
+class Example:
+    """An outcome to look at, the command that writes its script, and that if the page has it."""
+
+    record: Record
+    command: str
+    script: str = ""
+
+
+@dataclass(frozen=True)
 class Cause:
     """Discrepancies of one explanation, known ones and new ones apart.
 
-    ``raw`` is the gravest outcome among them, ``command`` what writes the example's script.
+    ``raw`` is the gravest outcome among them; ``examples`` are one of each backend, that of the
+    group first.
     """
 
     group: Group
     raw: str
-    command: str
+    examples: tuple[Example, ...]
     entries: tuple[Registered, ...]
-    script: str = ""
 
 
 @dataclass(frozen=True)

@@ -152,9 +152,10 @@ def _cause(cause: Cause, places: dict[int, int]) -> dict[str, Any]:
         "kind": group.kind or "",
         "new": group.unexpected,
         "raw": cause.raw,
-        "command": cause.command,
-        "script": cause.script,
-        "example": places[id(group.example)],
+        "examples": [
+            {"at": places[id(each.record)], "command": each.command, "script": each.script}
+            for each in cause.examples
+        ],
         "entries": [asdict(entry) for entry in cause.entries],
     }
 

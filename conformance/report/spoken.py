@@ -15,8 +15,8 @@ from typing import Any
 from conformance import discovery
 from conformance.cases import Case
 from conformance.discovery import Interpreter, Target, UsageError
-from conformance.records import BackendInfo, Record
-from conformance.report.model import Asked, Cause, Feature, Page
+from conformance.records import BackendInfo
+from conformance.report.model import Asked, Example, Feature, Page
 from conformance.repro import untried
 from conformance.request import Pool
 from conformance.side_by_side import excerpts, rendering, show
@@ -31,7 +31,7 @@ Spelling = tuple[str, Target, str]
 
 
 def spoken(page: Page, backend_dirs: Sequence[Path] = ()) -> Page:
-    """The page with each feature side by side, and a script for the example of every cause.
+    """The page with each feature side by side, and a script for the examples of every cause.
 
     Raises:
         ContentError: an adapter fails.
@@ -56,7 +56,13 @@ def spoken(page: Page, backend_dirs: Sequence[Path] = ()) -> Page:
             for case in shown
         }
         causes = tuple(
-            replace(cause, script=_script(cause, by_case, infos, page, speakers, workers))
+            replace(
+                cause,
+                examples=tuple(
+                    replace(each, script=_script(each, by_case, infos, page, speakers, workers))
+                    for each in cause.examples
+                ),
+            )
             for cause in page.causes
         )
     return replace(
@@ -154,19 +160,19 @@ def _entry(
 
 
 def _script(
-    cause: Cause,
+    example: Example,
     cases: Mapping[str, Case],
     infos: Mapping[str, BackendInfo],
     page: Page,
     speakers: Speakers,
     workers: Workers,
 ) -> str:
-    """The script of a cause's example, empty where there is none."""
-    record: Record = cause.group.example
+    """The script of an example, empty where there is none."""
+    record = example.record
     case = cases.get(record.case)
     if case is None or not single(case) or not _spoken_of(record.target, workers):
         return ""
-    command = shlex.split(cause.command)[1:]
+    command = shlex.split(example.command)[1:]
     system = str(page.header.machine.get("system", ""))
     info = infos[record.backend]
     try:

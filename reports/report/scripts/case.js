@@ -87,7 +87,7 @@ function outcomeView(at, all) {
   if (told.note !== undefined) parts.push(h("p", { class: "remark" }, all.texts[told.note]));
   if (cause && agreementOf(at)) parts.push(h("p", null, `${agreementOf(at)}.`));
   if (told.known) {
-    const entry = cause?.entries.find(each => each.id.endsWith(`: ${told.known}`) && each.id.startsWith(targetOf(at).backend));
+    const entry = cause?.entries.find(each => each.id === `${targetOf(at).backend}: ${told.known}`);
     parts.push(h("div", { class: "entry" }, h("p", null, "Known as ", h("b", null, told.known), entry ? `, ${entry.kind}` : ""), entry ? h("p", null, entry.why) : null,
       entry ? h("p", { class: "soft" }, entry.evidence.map(each => [linked(each), " "])) : null));
   }
@@ -96,7 +96,7 @@ function outcomeView(at, all) {
   if (told.error !== undefined) parts.push(h("h4", null, "What the framework said"), code(all.texts[told.error], "Error", false));
   if (told.trace !== undefined) parts.push(h("details", null, h("summary", null, "Where, and what it printed"), code(all.texts[told.trace], "Trace", false)));
   if (told.source !== undefined) parts.push(h("h4", null, "The code that ran"), code(all.texts[told.source], "The code that ran"));
-  if (told.command) parts.push(h("h4", null, "To reproduce it"), command(told.command), cause?.example === at && cause.script ? script(cause.script) : null);
+  if (told.command) parts.push(h("h4", null, "To reproduce it"), command(told.command), script(cause?.examples.find(each => each.at === at)?.script));
   if (cause) parts.push(h("p", null, h("a", { href: fragment({ view: "causes", q: withTerm("", "cause", cause.key) }) }, `All of this cause: ${cause.key}`)));
   return h("div", { id: "outcome", class: "card", "aria-labelledby": "outcome-title", role: "group" }, parts.filter(Boolean));
 }

@@ -25,7 +25,7 @@ function showCauses(chosen) {
   const found = causesOf(chosen);
   const first = found.slice(0, SHOWN).map(causeView);
   const rest = found.slice(SHOWN);
-  const more = h("button", { type: "button", onclick: () => more.replaceWith(...rest.map(causeView)) }, `Show ${number(rest.length)} more`);
+  const more = h("button", { type: "button", class: "more", onclick: () => more.replaceWith(...rest.map(causeView)) }, `Show ${number(rest.length)} more`);
   $("cause-list").replaceChildren(
     h("p", { class: "count" }, `${plural(found.length, "cause")}, ${plural(found.reduce((sum, each) => sum + each.outcomes.length, 0), "outcome")}`),
     ...first, ...(rest.length ? [more] : []));
@@ -34,7 +34,7 @@ function showCauses(chosen) {
 function causeView(held) {
   const cause = D.causes[held.cause];
   const example = exampleOf(held, cause);
-  const [sentence, agreement] = [sentenceOf(example), agreementOf(example)];
+  const [sentence, agreement] = [sentenceOf(example.at), agreementOf(example.at)];
   const apis = unique([...held.targets].map(at => D.targets[at].name));
   const listed = apis.every(api => agreement.includes(api)) ? agreement : `${apis.join(", ")}${agreement ? ` — ${agreement}` : ""}`;
   const inside = h("div", { class: "inside" });
@@ -54,8 +54,8 @@ function causeView(held) {
   return view;
 }
 
-// The example of the whole cause where it was asked for, else the first that was.
-const exampleOf = (held, cause) => held.outcomes.includes(cause.example) ? cause.example : held.outcomes[0];
+// An example of the cause that was asked for, else the first outcome that was.
+const exampleOf = (held, cause) => cause.examples.find(each => held.outcomes.includes(each.at)) ?? { at: held.outcomes[0] };
 
 function insideCause(held, cause) {
   const example = exampleOf(held, cause);
@@ -73,13 +73,20 @@ function insideCause(held, cause) {
       h("p", { class: "soft" }, entry.evidence.map(each => [linked(each), " "])))),
     h("p", null, h("b", null, "Where: "), targets.join("; ")),
     h("h4", null, "For example"),
-    h("p", null, h("a", { href: caseLink(example) }, D.cases.id[D.case[example]]), ` on ${named(targetOf(example))}`),
-    example === cause.example ? command(cause.command) : null,
-    example === cause.example && cause.script ? script(cause.script) : null,
+    h("p", null, h("a", { href: caseLink(example.at) }, D.cases.id[D.case[example.at]]), ` on ${named(targetOf(example.at))}`),
+    example.command ? command(example.command) : commandLater(example.at),
+    script(example.script),
     h("h4", null, plural(cases.length, "case")),
     h("ul", { class: "list" }, listed),
     h("p", null, h("a", { href: fragment({ view: "outcomes", q }) }, `All ${plural(held.outcomes.length, "outcome")} of this cause`)),
   ].filter(Boolean);
+}
+
+// Only the details of outcomes have the command of one that is no example.
+function commandLater(at) {
+  const place = h("div");
+  loadDetails().then(all => { if (all.outcomes[at].command) place.append(command(all.outcomes[at].command)); });
+  return place;
 }
 
 // What the registries of the chosen backends say.

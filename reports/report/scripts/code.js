@@ -48,5 +48,5 @@ function command(text) {
 }
 
 function script(text) {
-  return h("details", { class: "script" }, h("summary", null, `The script, ${plural(text.trimEnd().split("\n").length, "line")}`), code(text, "Repro script"));
+  return text && h("details", { class: "script" }, h("summary", null, `The script, ${plural(text.trimEnd().split("\n").length, "line")}`), code(text, "Repro script"));
 }

@@ -22,7 +22,7 @@ async function load() {
   D.rows = D.cases.id.map(() => []);
   for (let at = 0; at < D.size; at++) D.rows[D.case[at]].push(at);
   D.caseOf = new Map(D.cases.id.map((id, at) => [id, at]));
-  for (const cause of D.causes) cause.sentence = sentenceOf(cause.example);
+  for (const cause of D.causes) cause.sentence = sentenceOf(cause.examples[0].at);
   D.ops = unique(D.cases.op);
   D.failing = D.rows.map(rows => new Set(
     rows.filter(at => D.cause[at] >= 0).map(at => D.targets[D.target[at]].backend)).size);

@@ -55,6 +55,17 @@ function change(changes) {
   return show();
 }
 
+// On paper nothing can be unfolded; "toggle" comes too late for it, so it is told at once.
+let opened = [];
+function openAll() {
+  document.querySelector("#causes:not([hidden]) button.more")?.click();
+  opened = [...document.querySelectorAll("main section:not([hidden]):not(#overview) details.cause:not([open])")];
+  for (const each of opened) { each.open = true; each.dispatchEvent(new Event("toggle")); }
+}
+function closeAgain() {
+  for (const each of opened) each.open = false;
+}
+
 async function start() {
   startTheme();
   await load();
@@ -66,7 +77,8 @@ async function start() {
     if (event.key === "/" && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) { event.preventDefault(); $("query").focus(); }
   });
   addEventListener("hashchange", show);
-  addEventListener("beforeprint", () => { for (const each of document.querySelectorAll("main section:not([hidden]) details.cause")) each.open = true; });
+  addEventListener("beforeprint", openAll);
+  addEventListener("afterprint", closeAgain);
   await show();
   document.documentElement.dataset.ready = "true";
 }
