@@ -76,7 +76,10 @@ class When(Model):
         None, description="of axes whose window has more than one element"
     )
     uneven_dilation: bool | None = Field(None, description="whether axes are dilated differently")
+    batch: Union[Numerics, None] = Field(None, description="examples in the input")
     channels: Union[Numerics, None] = Field(None, description="of the input")
+    out_channels: Union[Numerics, None] = Field(None, description="of the output")
+    extent: Union[Numerics, None] = Field(None, description="the input's smallest spatial size")
     groups: Union[Numerics, None] = None
     depthwise: bool | None = None
     bias: bool | None = None
@@ -145,7 +148,10 @@ def _facts(case: Case) -> Facts:
         "stride": max(r.stride),
         "uniform_stride": len(set(r.stride)) == 1,
         "dilation": max(d if k > 1 else 1 for d, k in zip(r.dilation, r.window)),
+        "batch": 1 if r.unbatched else r.input_shape[0],
         "channels": r.channels,
+        "out_channels": r.channels if isinstance(r, Pool) else r.out_channels,
+        "extent": min(r.spatial),
         "groups": 1 if isinstance(r, Pool) else r.groups,
         "depthwise": isinstance(r, Conv) and r.depthwise,
         "bias": not isinstance(r, Pool) and r.bias,
