@@ -11,7 +11,7 @@ import click
 from conformance import content, discovery, repro, selection, session
 from conformance.adapter import Form
 from conformance.cases import Case
-from conformance.cli.group import BACKENDS, main, with_options
+from conformance.cli.group import BACKENDS, TIME_LIMIT, main, with_options
 from conformance.discovery import Target, UsageError
 from conformance.known import Check
 from conformance.repro import Reproduction, Wish
@@ -31,13 +31,7 @@ from conformance.workers import Workers
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to a file instead of the standard output.",
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(0.1),
-    default=Limits.seconds,
-    show_default=True,
-    help="Seconds that the case may take.",
-)
+@TIME_LIMIT
 @with_options(BACKENDS)
 def reproduce(
     case: str,
