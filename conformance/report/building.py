@@ -17,6 +17,7 @@ from conformance.known import Known
 from conformance.records import OUTCOMES, BackendInfo, Header, Record
 from conformance.report import agreement, corpus
 from conformance.report.model import Asked, Backend, Cause, Page, Registered, Since
+from conformance.report.trends import trends
 from conformance.request import OPS
 from conformance.results import Results, key
 
@@ -56,6 +57,8 @@ def page(
     )  # fmt: skip
     failing = {r.case for r in records if r.outcome == "known" or r.unexpected}
     command = _commands([each for each in asked if each.id in failing])
+    recent = None if history is None else trends(history, sorted({r.backend for r in records}))
+    moved = {case for turn in recent.turns for case in turn.cases if case in rows} if recent else ()
     return Page(
         results.header,
         results.complete,
@@ -74,7 +77,8 @@ def page(
         _agreements(records),
         missing,
         None if baseline is None else _since(baseline, records, entries),
-        None if history is None else _periods(history, failing),
+        None if history is None else _periods(history, failing.union(moved)),
+        recent,
     )
 
 
