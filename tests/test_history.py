@@ -185,6 +185,23 @@ def test_the_very_same_run_is_not_added_twice(path: Path) -> None:
         assert [run.revision for run in history.runs()] == ["", "0a1b2c"]
 
 
+def test_a_run_can_count_for_another_day(path: Path, conformance: Command, tmp_path: Path) -> None:
+    file = tmp_path / results.NAME
+    results.write(file, made(9, RIGHT))
+    with holding(path, made(2, WRONG)):
+        pass
+    add = ["history", "add", file, "--history", path, "--date"]
+    assert conformance(*add, "2026-01-02").returncode == 0
+    assert "is this very run" in conformance(*add, "2026-01-05").stdout
+    with History.open(path) as history:
+        assert [run.created[:10] for run in history.runs()] == ["2026-01-02", "2026-01-03"]
+        assert told(history.case("a/b")) == [(2, 2, 1, "pass"), (1, 1, 1, "wrong-value")]
+        assert history.results(2).header.created == "2026-01-02T00:00:00+00:00"
+    done = conformance(*add, "tuesday")
+    assert done.returncode == 2
+    assert "'tuesday' is no day and no time, such as 2026-11-20" in done.stderr
+
+
 def test_an_interrupted_run_is_marked(path: Path) -> None:
     with holding(path, dataclasses.replace(made(0, RIGHT), complete=False)) as history:
         assert not history.run().complete

@@ -268,7 +268,8 @@ def test_a_folder_that_cannot_be_written_to_is_named(conformance: Command, packa
     (package / "file").write_text("")
     done = conformance("import", "onnx", "--out", "file/made", cwd=package)
     assert done.returncode == 2
-    assert done.stderr == "error: file/made: Not a directory\n"
+    assert done.stderr.startswith("error: file/made/")
+    assert done.stderr.endswith(" cannot be written: Not a directory\n")
 
 
 def test_another_version_than_the_wanted_one_is_refused(

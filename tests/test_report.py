@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 from conformance import cases, discovery, results, session, targets
 from conformance.diff import diff
+from conformance.history import History
 from conformance.oracle import forward
 from conformance.records import Record
 from conformance.report import agreement, building, drawing, packing, rendering, spoken
 from conformance.report.model import Page
+from conformance.report.trends import NIGHTS
 from conformance.request import ConvTranspose, Pool, Request
 from conformance.results import Results
 from tests import report_runs
@@ -131,6 +133,45 @@ def test_what_changed_since_a_baseline_is_marked(run: Results) -> None:
     assert set(found.since.marks.values()) == {"new"}
     (row,) = packing.index(found)["changes"]
     assert (row["worse"], row["count"], len(row["at"])) == (True, 4, 4)
+
+
+def test_the_last_runs_stand_beside_each_other(run: Results, tmp_path: Path) -> None:
+    before = report_runs.earlier(run)
+    first = dataclasses.replace(before.header, created="2026-11-01T02:00:00+00:00")
+    with History.open(tmp_path / "history.sqlite", create=True) as history:
+        history.add(run)
+        history.add(before)
+        assert building.page(run, {}, history=history).trends is not None
+        for day in range(2, 15):
+            created = f"2026-11-{day:02}T02:00:00+00:00"
+            header = dataclasses.replace(first, created=created)
+            history.add(dataclasses.replace(before, header=header), "0a1b2c")
+        found = page(run, history=history)
+    trends = found.trends
+    assert trends is not None
+    assert [night.day for night in trends.nights[-3:]] == ["2026-11-14", "2026-11-19", "2026-11-20"]
+    assert len(trends.nights) == NIGHTS
+    assert [row.backend for row in trends.rows] == ["tensorflow", "torch"]
+    torch = trends.rows[1].counts
+    assert [c.version for c in torch if c and c.moved] == ["2.12.0", "2.13.0"]
+    assert [c.words["unexpected"] for c in torch[-2:] if c] == [1, 5]
+    (turn,) = trends.turns
+    assert (turn.day, turn.backend, turn.what) == ("2026-11-20", "torch", "pass → rejected")
+    assert (turn.versions, turn.outcomes) == ("torch 2.12.0 → 2.13.0", 4)
+    assert turn.cases == ("hostile/plain-2",)
+
+
+def test_a_case_that_is_right_again_keeps_its_history(run: Results, tmp_path: Path) -> None:
+    after = report_runs.earlier(run)
+    header = dataclasses.replace(after.header, created="2026-11-21T02:00:00+00:00")
+    after = dataclasses.replace(after, header=header)
+    with History.open(tmp_path / "history.sqlite", create=True) as history:
+        history.add(run)
+        history.add(after)
+        found = page(after, history=history)
+    at = next(at for at, each in enumerate(found.asked) if each.id == "hostile/plain-2")
+    told = packing.details(found)["cases"][at]["history"]
+    assert sorted(each["runs"] for each in told) == [1] * 8 + [2] * 8
 
 
 def test_the_page_holds_every_outcome(built: Page) -> None:

@@ -372,6 +372,21 @@ def test_the_history_of_a_case_is_told(driver: Any, visit: Any) -> None:
     assert "2.13.0 (2026-11-20)" in table
 
 
+def test_the_last_runs_are_counted_and_what_changed_is_named(driver: Any, visit: Any) -> None:
+    visit()
+    table = css(driver, "[aria-labelledby=trends-title]")[0].text
+    assert "2026-11-19" in table
+    assert "2.12.0" in table
+    turns = css(driver, "[aria-labelledby=turns-title]")[0]
+    assert "torch 2.12.0 → 2.13.0" in turns.text
+    assert "pass → rejected" in turns.text
+    set_query(driver, "backend:tensorflow")
+    until(driver, "return document.querySelector('.turns tbody tr').hidden")
+    set_query(driver, "")
+    css(driver, ".turns a")[0].click()
+    until(driver, "return document.querySelector('#history-title') !== null")
+
+
 def test_a_link_to_what_is_not_there_says_so(driver: Any, visit: Any) -> None:
     visit("#case?id=gone/away")
     assert "This run has no case 'gone/away'." in shown(driver)[0]

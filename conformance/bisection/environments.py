@@ -87,11 +87,11 @@ class Recipe:
         """
         folder = self.folder(release)
         python = folder / "bin" / "python"
-        with _alone(folder):
+        with _alone(folder) as lock:
             if not (folder / DONE).exists():
                 shutil.rmtree(folder, ignore_errors=True)
                 try:
-                    self._make(folder, python, release, uploaded)
+                    self._make(folder, python, release, uploaded, lock)
                 except BaseException:
                     shutil.rmtree(folder, ignore_errors=True)
                     raise
@@ -99,36 +99,43 @@ class Recipe:
         return str(python)
 
     def _make(
-        self, folder: Path, python: Path, release: Version, uploaded: datetime.datetime | None
+        self,
+        folder: Path,
+        python: Path,
+        release: Version,
+        uploaded: datetime.datetime | None,
+        lock: int,
     ) -> None:
         wanted = [f"{self.package}=={release}", *self.others]
         wanted = [LEAST_NUMPY if name == "numpy" else name for name in wanted]
         until = (uploaded + MARGIN).isoformat() if uploaded else ""
         if self.uv is not None:
-            self._run([self.uv, "venv", "--quiet", "--python", self.pip.python, str(folder)])
+            making = [self.uv, "venv", "--quiet", "--python", self.pip.python, str(folder)]
             command = [self.uv, "pip", "install", "--quiet", "--python", str(python)]
             command += ["--only-binary", ":all:"]
             command += ["--exclude-newer", until] if until else []
             command += ["--no-index"] if "no-index" in self.pip.settings else []
         else:
-            self._run([self.pip.python, "-m", "venv", "--without-pip", str(folder)])
+            making = [self.pip.python, "-m", "venv", "--without-pip", str(folder)]
             command = [self.pip.python, "-m", "pip", "--python", str(python), "install", "--quiet"]
             command += ["--disable-pip-version-check", "--only-binary", ":all:"]
             command += ["--uploaded-prior-to", until] if until and self._pip_knows_days() else []
-        self._run([*command, *wanted])
+        self._run(making, lock)
+        self._run([*command, *wanted], lock)
 
     def _pip_knows_days(self) -> bool:
         command = [self.pip.python, "-m", "pip", "install", "--help"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return "--uploaded-prior-to" in done.stdout
 
-    def _run(self, command: Sequence[str]) -> None:
+    def _run(self, command: Sequence[str], lock: int) -> None:
+        """Run an installer, which keeps the lock for itself if this process is killed."""
         given = {k: v for k, v in self.pip.environment().items() if k not in os.environ}
         environment = {**os.environ, **given} if self.uv is not None else None
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, env=environment, check=False,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL, pass_fds=(lock,),
             )  # fmt: skip
         except OSError as error:
             raise NotInstallable(f"{command[0]}: {error.strerror}") from None
@@ -162,9 +169,9 @@ def _reason(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from making the same environment."""
+def _alone(folder: Path) -> Iterator[int]:
+    """Keep other processes from making the same environment; the lock's file."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        yield lock.fileno()

@@ -15,7 +15,14 @@ from conformance.bisection.bisect import Bisection
 from conformance.bisection.environments import Recipe, home
 from conformance.bisection.search import Change
 from conformance.bisection.trials import Trial
-from conformance.cli.group import BACKENDS, INTERRUPTED, console_for_tables, main, with_options
+from conformance.cli.group import (
+    BACKENDS,
+    INTERRUPTED,
+    TIME_LIMIT,
+    console_for_tables,
+    main,
+    with_options,
+)
 from conformance.discovery import UsageError
 from conformance.supervisor import Limits
 
@@ -42,13 +49,7 @@ from conformance.supervisor import Limits
     type=click.Path(file_okay=False, path_type=Path),
     help="Where environments and results are kept, if not in the user's cache folder.",
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(0.1),
-    default=Limits.seconds,
-    show_default=True,
-    help="Seconds that the case may take.",
-)
+@TIME_LIMIT
 @with_options(BACKENDS[:2])
 def bisect_releases(
     case: str,

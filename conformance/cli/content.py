@@ -26,6 +26,7 @@ from conformance.cli.group import (
 from conformance.coverage import counting, rendering
 from conformance.discovery import Backend, UsageError
 from conformance.explanation.causes import MEANINGS
+from conformance.files import put
 from conformance.formats import models
 from conformance.laws.catalogue import LAWS
 from conformance.laws.names import WORDS
@@ -149,11 +150,10 @@ def list_requirements(backend: str, unpinned: bool, out: Path | None) -> None:
     text = path.read_text(encoding="utf-8")
     if unpinned:
         text = "".join(f"{name}\n" for name in requirements.distributions(path))
-    try:
-        with click.open_file(str(out or "-"), "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}") from None
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        put(out, text)
 
 
 @main.command()

@@ -11,6 +11,7 @@ import click
 from conformance import changes, content, describe, diff, known, results
 from conformance.cli.group import UNEXPECTED, console_for_tables, main
 from conformance.discovery import UsageError
+from conformance.files import put
 from conformance.formats import documents, issues, markdown, terminal
 from conformance.grouping import Entries
 from conformance.results import Results
@@ -72,14 +73,9 @@ def _write_issues(found: diff.Diff, entries: Entries, out: Path, known_issues: P
         text = known_issues.read_text(encoding="utf-8", errors="replace")
         known_ones = issues.read_open(text, content.display(known_issues))
     made = issues.issues(found, entries, known_ones)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for each in made:
-            (out / each.file).write_text(each.body, encoding="utf-8", errors="replace")
-        (out / INDEX).write_text(issues.index(made), encoding="utf-8", errors="replace")
-    except OSError as error:
-        told = f"{content.display(out)} cannot be written: {error.strerror}"
-        raise UsageError(told) from None
+    for each in made:
+        put(out / each.file, each.body, parents=True)
+    put(out / INDEX, issues.index(made), parents=True)
     new = sum(each.number is None for each in made)
     told = describe.plural(len(made), "worse cause")
     click.echo(f"{told}, {new:,} without an open issue: {content.display(out / INDEX)}")

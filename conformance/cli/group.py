@@ -15,6 +15,7 @@ from conformance import __version__
 from conformance.content import ContentError
 from conformance.discovery import UsageError
 from conformance.results import ResultsError
+from conformance.supervisor import Limits
 
 UNEXPECTED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 LOG_WIDTH = 200
@@ -104,6 +105,15 @@ SELECTION = [
         help="Words with and, or, not, as in pytest.",
     ),
 ]
+
+
+TIME_LIMIT = click.option(
+    "--time-limit",
+    type=click.FloatRange(0.1),
+    default=Limits.seconds,
+    show_default=True,
+    help="Seconds that one case may take.",
+)
 
 
 def with_options(options: Sequence[Callable[[F], F]]) -> Callable[[F], F]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from conformance import content, describe, results, selection
 from conformance.cli.group import console_for_tables, main
 from conformance.discovery import UsageError
-from conformance.history import History, Moment, Period, Run, Trend
+from conformance.history import History, Moment, Period, Run, Trend, packing
 from conformance.records import EXPECTED, OUTCOMES
 
 HISTORY = click.option(
@@ -25,6 +25,15 @@ HISTORY = click.option(
 )
 
 
+def _date(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        return value and packing.utc(value)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is no day and no time, such as 2026-11-20", context, parameter
+        ) from None
+
+
 @main.group()
 def history() -> None:
     """Keep the outcomes of many runs, and ask when one changed."""
@@ -33,10 +42,16 @@ def history() -> None:
 @history.command()
 @HISTORY
 @click.option("--revision", default="", help="The suite's revision, such as a commit.")
+@click.option(
+    "--date",
+    default="",
+    callback=_date,
+    help="The day or time (ISO 8601) that it counts for, if not that of its start.",
+)
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=True, path_type=Path)
 )
-def add(path: Path, revision: str, files: tuple[Path, ...]) -> None:
+def add(path: Path, revision: str, date: str, files: tuple[Path, ...]) -> None:
     """Add runs: results files, or folders that hold one.
 
     The parts of one run (its backends, its shards) are merged first: 'conformance merge'.
@@ -44,7 +59,7 @@ def add(path: Path, revision: str, files: tuple[Path, ...]) -> None:
     read = [results.read(file / results.NAME if file.is_dir() else file) for file in files]
     with History.open(path, create=True) as held:
         for file, each in zip(files, read):
-            added = held.add(each, revision)
+            added = held.add(each, revision, date)
             where = f"{content.display(file)}: run {added.run.number} of {content.display(path)}"
             if not added.new:
                 click.echo(f"{where} is this very run: nothing was added")
@@ -173,11 +188,7 @@ def _told(before: Period, after: Period) -> str:
     one, other = before.last, after.first
     where = f"{after.target} {after.check}"
     runs = f"run {one.run} ({one.date}) and run {other.run} ({other.date})"
-    names = [name for name in other.versions if one.versions.get(name) != other.versions[name]]
-    moved = ", ".join(
-        f"{name} {one.versions.get(name, 'missing')} → {other.versions[name]}" for name in names
-    )
-    versions = moved or f"both with {after.target.backend} {other.version}"
+    versions = other.moved(one) or f"both with {after.target.backend} {other.version}"
     return f"{where}: {_outcome(before)} → {_outcome(after)} between {runs}: {versions}"
 
 

@@ -11,7 +11,7 @@ import click
 from conformance import content, describe, discovery, formats, known, results
 from conformance.cli.diff import RUN, since
 from conformance.cli.group import main
-from conformance.discovery import UsageError
+from conformance.files import put
 from conformance.history import History
 from conformance.report import building, rendering, spoken
 
@@ -92,11 +92,7 @@ def make_report(
     if code:
         page = spoken.spoken(page, backend_dirs)
     target = out / NAME
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        target.write_text(rendering.html(page), encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{target} cannot be written: {error.strerror}") from None
+    put(target, rendering.html(page), parents=True)
     click.echo(f"{building.headline(page)}")
     if page.missing:
         told = describe.listing(page.missing)

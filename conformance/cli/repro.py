@@ -11,8 +11,9 @@ import click
 from conformance import content, discovery, repro, selection, session
 from conformance.adapter import Form
 from conformance.cases import Case
-from conformance.cli.group import BACKENDS, main, with_options
+from conformance.cli.group import BACKENDS, TIME_LIMIT, main, with_options
 from conformance.discovery import Target, UsageError
+from conformance.files import put
 from conformance.known import Check
 from conformance.repro import Reproduction, Wish
 from conformance.supervisor import Broken, Limits
@@ -31,13 +32,7 @@ from conformance.workers import Workers
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write to a file instead of the standard output.",
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(0.1),
-    default=Limits.seconds,
-    show_default=True,
-    help="Seconds that the case may take.",
-)
+@TIME_LIMIT
 @with_options(BACKENDS)
 def reproduce(
     case: str,
@@ -74,11 +69,10 @@ def reproduce(
         raise UsageError(f"{_told(result)}; there is nothing to report")
     backend = next(b for b in found if b.name == result.target.backend)
     text = repro.report(result, backend) if issue else result.script
-    try:
-        with click.open_file(str(out or "-"), "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}") from None
+    if out is None:
+        click.echo(text.encode(), nl=False)
+    else:
+        put(out, text)
     _tell(result)
     if out is not None and not issue:
         python = interpreters[backend.name].path or "python"

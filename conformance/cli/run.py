@@ -31,6 +31,7 @@ from conformance.cli.group import (
     INTERRUPTED,
     PATHS,
     SELECTION,
+    TIME_LIMIT,
     UNEXPECTED,
     console_for_tables,
     main,
@@ -69,13 +70,7 @@ from conformance.supervisor import Limits
     type=click.Path(exists=True, path_type=Path),
     help="Balance the shards by the times in this results file, the same for all of them.",
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(0.1),
-    default=Limits.seconds,
-    show_default=True,
-    help="Seconds that one case may take.",
-)
+@TIME_LIMIT
 @click.option(
     "--memory-limit",
     type=click.IntRange(64),

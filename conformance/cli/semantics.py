@@ -12,6 +12,7 @@ from conformance import cases, content, describe, discovery, results
 from conformance.cli.group import BACKENDS, UNEXPECTED, main, with_options
 from conformance.cli.run import result_files
 from conformance.discovery import UsageError
+from conformance.files import put
 from conformance.semantics import features, page
 from conformance.semantics.agreement import agreement
 from conformance.semantics.survey import Survey, survey
@@ -83,10 +84,7 @@ def _write(file: Path | None, text: str) -> None:
     if file is None:
         sys.stdout.buffer.write(text.encode())
         return
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+    put(file, text)
 
 
 def _up_to_date(file: Path | None, text: str) -> bool:

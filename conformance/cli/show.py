@@ -18,6 +18,7 @@ from conformance import discovery, selection, session
 from conformance.cases import Case
 from conformance.cli.group import BACKENDS, UNEXPECTED, console_for_tables, main, with_options
 from conformance.discovery import Backend, Interpreter, UsageError
+from conformance.files import put
 from conformance.side_by_side import composites, excerpts, merging, rendering, show
 from conformance.side_by_side.lowerings import Speakers
 from conformance.side_by_side.show import Entry, Obvious, SideBySide
@@ -101,10 +102,7 @@ def _write(view: SideBySide, form: str, out: Path | None) -> None:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.flush()
         return
-    try:
-        out.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{out} cannot be written: {error.strerror}") from None
+    put(out, text)
 
 
 def _text(view: SideBySide) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from conformance import content, grouping
+from conformance import files, grouping
 from conformance.diff import NONE, Diff
 from conformance.discovery import UsageError
 from conformance.formats import atom, badges, documents, junit, markdown
@@ -47,7 +46,7 @@ def write(
         raise UsageError("the format atom tells what changed: name an earlier run with --baseline")
     overview = Overview(results, baseline, entries, command)
     made = [file for each in dict.fromkeys(formats or FORMATS) for file in _made(each, overview)]
-    return tuple(_put(out / name, data) for name, data in made)
+    return tuple(files.put(out / name, data, parents=True) for name, data in made)
 
 
 def _made(form: Format, overview: Overview) -> Iterator[tuple[str, bytes]]:
@@ -65,15 +64,3 @@ def _made(form: Format, overview: Overview) -> Iterator[tuple[str, bytes]]:
             yield f"badges/{stem}.json", badges.endpoint(shown).encode()
     elif overview.baseline is not None:
         yield "changes.atom", atom.feed(overview, overview.baseline)
-
-
-def _put(path: Path, data: bytes) -> Path:
-    draft = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
-        os.replace(draft, path)
-    except OSError as error:
-        told = f"{content.display(path)} cannot be written: {error.strerror}"
-        raise UsageError(told) from None
-    return path

@@ -8,6 +8,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from conformance import content
@@ -50,7 +51,7 @@ class History:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def add(self, results: Results, revision: str = "") -> Added:
+    def add(self, results: Results, revision: str = "", date: str = "") -> Added:
         """Add a run, whole or not at all; the very same run is not added twice.
 
         Runs are in the order of their start, in whatever order they are added.
@@ -58,19 +59,21 @@ class History:
         Args:
             results: What a run or a merge of several gave.
             revision: The suite's revision, such as a commit.
+            date: The day or the time (ISO 8601) to keep it under instead of its start.
 
         Raises:
             HistoryError: the run does not say when it was, or the file cannot be written.
         """
+        told = date or results.header.created
         try:
-            created = packing.utc(results.header.created)
+            created = packing.utc(told)
         except ValueError:
             raise HistoryError(
-                f"the run says it was made at {content.shown(results.header.created)}, which is "
-                "no time"
+                f"the run says it was made at {content.shown(told)}, which is no time"
             ) from None
+        header = replace(results.header, created=created) if date else results.header
         with self._reading(), self._store.transaction() as connection:
-            done = recording.add(connection, results, created, revision)
+            done = recording.add(connection, results, header, revision)
             row = connection.execute(f"{RUN} WHERE id = ?", (done.number,)).fetchone()
             return Added(_run(row), done.changed, done.unseen, done.new)
 

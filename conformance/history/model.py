@@ -52,6 +52,14 @@ class Moment:
         """The day of the run, in UTC."""
         return self.created[:10]
 
+    def moved(self, before: Moment) -> str:
+        """The versions that are not those of an earlier run, in words; empty where all are."""
+        return ", ".join(
+            f"{name} {before.versions.get(name, 'missing')} → {version}"
+            for name, version in self.versions.items()
+            if before.versions.get(name) != version
+        )
+
 
 @dataclass(frozen=True)
 class Period:

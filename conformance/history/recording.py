@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from conformance.discovery import Target
 from conformance.history import packing
 from conformance.history.packing import Members
-from conformance.records import Record
+from conformance.records import Header, Record
 from conformance.results import Results, key
 
 Key = tuple[str, str, str, str, str, str]
@@ -33,8 +33,11 @@ class Recorded:
     new: bool = True
 
 
-def add(connection: sqlite3.Connection, results: Results, created: str, revision: str) -> Recorded:
-    """Write a run into the tables, if it is not there."""
+def add(
+    connection: sqlite3.Connection, results: Results, header: Header, revision: str
+) -> Recorded:
+    """Write a run into the tables, if it is not there; the header says when it is to have been."""
+    created = packing.utc(header.created)
     digest = packing.digest(results)
     row = connection.execute("SELECT id FROM run WHERE digest = ?", (digest,)).fetchone()
     if row is not None:
@@ -42,8 +45,8 @@ def add(connection: sqlite3.Connection, results: Results, created: str, revision
     found = {key(record): record for record in results.records}
     subjects = _subjects(connection, found)
     members = packing.pack_set([subjects[about] for about in found])
-    header = packing.pack_header(results.header)
-    values = (created, revision, results.complete, len(found), digest, header, members)
+    packed = packing.pack_header(header)
+    values = (created, revision, results.complete, len(found), digest, packed, members)
     number = connection.execute(
         "INSERT INTO run (created, revision, complete, outcomes, digest, header, subjects) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -14,6 +14,7 @@ import yaml
 from conformance import content, reference, resolve, schema
 from conformance.discovery import UsageError
 from conformance.dtypes import Array
+from conformance.files import put
 from conformance.importing.onnx_cases import Draft, LeftOut
 from conformance.request import Request
 
@@ -92,12 +93,8 @@ def write(folder: Path, texts: Mapping[str, str], force: bool) -> None:
                 f"{content.display(path)} exists and was not written by this command; "
                 "move it away, or overwrite it with --force"
             )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in texts.items():
-            (folder / name).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{content.display(folder)}: {error.strerror or error}") from None
+    for name, text in texts.items():
+        put(folder / name, text, parents=True)
 
 
 def _ours(path: Path) -> bool:

@@ -16,6 +16,7 @@ from conformance.known import Known
 from conformance.records import OUTCOMES, BackendInfo, Header, Record
 from conformance.report import agreement, corpus
 from conformance.report.model import Asked, Backend, Cause, Example, Page, Registered, Since
+from conformance.report.trends import trends
 from conformance.request import OPS
 from conformance.results import Results, key
 from conformance.targets import Names
@@ -57,6 +58,8 @@ def page(
     )  # fmt: skip
     failing = {r.case for r in records if r.outcome == "known" or r.unexpected}
     command = _commands([each for each in asked if each.id in failing])
+    recent = None if history is None else trends(history, sorted({r.backend for r in records}))
+    moved = {case for turn in recent.turns for case in turn.cases if case in rows} if recent else ()
     return Page(
         results.header,
         results.complete,
@@ -76,7 +79,8 @@ def page(
         _agreements(records, names),
         missing,
         None if baseline is None else _since(baseline, records, entries),
-        None if history is None else _periods(history, failing),
+        None if history is None else _periods(history, failing.union(moved)),
+        recent,
     )
 
 

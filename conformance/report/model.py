@@ -134,11 +134,69 @@ class Feature:
 
 
 @dataclass(frozen=True)
+class Night:
+    """A run of the history, as a column: its number, its day, the suite's revision."""
+
+    run: int
+    day: str
+    revision: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """A backend's outcomes in a run, by the words of `Page.counts`.
+
+    ``moved`` says that its version is not that of the run before.
+    """
+
+    version: str
+    moved: bool
+    words: Mapping[str, int]
+
+    @property
+    def discrepancies(self) -> int:
+        """How many outcomes are not as they should be, known or not."""
+        return self.words.get("known", 0) + self.words.get("unexpected", 0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A backend's counts, None for a run without it; ``line`` are points of an SVG through them."""
+
+    backend: str
+    counts: tuple[Count | None, ...]
+    line: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Outcomes that changed alike in one night: ``what`` from and to, ``versions`` that moved."""
+
+    day: str
+    backend: str
+    versions: str
+    what: str
+    detail: str
+    outcomes: int
+    cases: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trends:
+    """The last runs of a history: a row for each backend, and what changed, the latest first."""
+
+    nights: tuple[Night, ...]
+    rows: tuple[Row, ...]
+    turns: tuple[Turn, ...]
+
+
+@dataclass(frozen=True)
 class Page:
     """All that the report shows. ``records`` are in the order of ``asked`` and ``targets``.
 
     ``commands`` are by the index of a record, ``agreements`` by case and check, ``periods`` by
-    case: None where no history was given. ``features`` and ``views`` say how each API says a case.
+    case, as ``trends`` None where no history was given. ``features`` and ``views`` say how each API
+    says a case.
     """
 
     header: Header
@@ -156,6 +214,7 @@ class Page:
     missing: tuple[str, ...] = ()
     since: Since | None = None
     periods: Mapping[str, Sequence[Period]] | None = None
+    trends: Trends | None = None
     features: tuple[Feature, ...] = ()
     views: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 

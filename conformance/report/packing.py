@@ -103,6 +103,7 @@ def index(page: Page) -> dict[str, Any]:
         "features": [
             {"op": each.op, "name": each.name, "case": rows[each.case]} for each in page.features
         ],
+        "nights": 0 if page.trends is None else len(page.trends.nights),
         "marks": {} if page.since is None else page.since.marks,
         "compared": None
         if page.since is None
@@ -179,7 +180,7 @@ def details(page: Page) -> dict[str, Any]:
         "cases": {
             at: {**_asked(each), **_history(each, page)}
             for at, each in enumerate(page.asked)
-            if each.id in shown or each.id in page.views
+            if each.id in shown or each.id in page.views or each.id in (page.periods or ())
         },
         "views": {
             at: page.views[each.id] for at, each in enumerate(page.asked) if each.id in page.views

@@ -65,6 +65,8 @@ function showOverview(chosen) {
     }
     row.hidden = !any;
   }
+  const backends = new Set(chosen.map(at => targetOf(at).backend));
+  for (const row of document.querySelectorAll("tr[data-backend]")) row.hidden = !backends.has(row.dataset.backend);
   $("since").hidden = !D.compared;
   $("changes").replaceChildren(...changesView(chosen).flat());
   const found = causesOf(chosen);

@@ -44,7 +44,7 @@ function feature(row, all, names) {
 
 // When a case's outcomes changed, in the runs of the history that was given.
 function historyView(periods) {
-  if (!periods) return [h("h3", null, "History"), h("p", { class: "soft" }, "No history was given.")];
+  if (!periods) return [h("h3", null, "History"), h("p", { class: "soft" }, D.nights ? `Nothing changed in the last runs (${D.nights}).` : "No history was given.")];
   if (!periods.length) return [h("h3", null, "History"), h("p", { class: "soft" }, "No earlier run has this case.")];
   const said = ([date, version]) => `${version} (${date})`;
   const outcome = period => D.outcomes[period.outcome] === "known" ? `known: ${D.outcomes[period.raw]}` : D.outcomes[period.outcome];
