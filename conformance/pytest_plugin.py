@@ -16,13 +16,23 @@ from typing import Any
 
 import pytest
 
-from conformance import cases, commands, content, describe, discovery, records, session, shards
+from conformance import (
+    cases,
+    commands,
+    content,
+    describe,
+    discovery,
+    records,
+    results,
+    session,
+    shards,
+)
 from conformance.adapter import CACHE
 from conformance.cases import Case
 from conformance.content import ContentError
 from conformance.discovery import Target, UsageError
 from conformance.records import BackendInfo, Header, Record
-from conformance.results import NAME, Writer
+from conformance.results import Results
 from conformance.shards import Shard
 from conformance.workers import Workers
 
@@ -318,6 +328,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     workers = _workers(config)
     infos = tuple(map(BackendInfo.found, workers.interpreters.values()))
     header = Header.now({}, {"pytest": list(config.args)}, infos)
-    with Writer(Path(out) / NAME, header) as writer:
-        writer.add(found)
-        writer.finish()
+    results.write(Path(out) / results.NAME, Results(header, tuple(found)))

@@ -1,7 +1,7 @@
 """Results files: JSON lines, one header and then one line per record.
 
-Every unit's records are appended in one write, so that a crash of the runner can at worst leave a
-last line cut short; readers drop that one and say so.
+Every unit's records are appended in one write, and its first line says how many they are: a runner
+that is killed can at worst leave a last unit cut short; readers drop that one and say so.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ class ResultsError(Exception):
 
 @dataclass(frozen=True)
 class Results:
-    """A results file's content. ``complete`` is False where the run was interrupted."""
+    """A results file's content.
+
+    ``complete`` is False where the run was interrupted, ``truncated`` is True where its last unit
+    was cut short and left out.
+    """
 
     header: Header
     records: tuple[Record, ...]
@@ -50,9 +54,14 @@ class Writer:
         if header is not None:
             self._append(records.header_json(header))
 
-    def add(self, unit: Iterable[Record]) -> None:
+    def add(self, unit: Sequence[Record]) -> None:
         """Write the records of one unit."""
-        self._append(*map(records.record_json, unit))
+        first, *others = map(records.record_json, unit)
+        self._append({**first, "unit": len(unit)}, *others)
+
+    def copy(self, held: Iterable[Record]) -> None:
+        """Write records of many units."""
+        self._append(*map(records.record_json, held))
 
     def backend(self, info: BackendInfo) -> None:
         """Write what is known of a backend once its framework is loaded."""
@@ -106,6 +115,7 @@ def read(path: Path) -> Results:
     found: list[Record] = []
     backends: dict[str, BackendInfo] = {}
     complete = False
+    missing = unit = 0
     for number, line in enumerate(lines, 1):
         try:
             fields = json.loads(line)
@@ -120,7 +130,10 @@ def read(path: Path) -> Results:
                     )
                 header = records.header_from_json(fields)
             elif kind == "record":
+                if "unit" in fields:
+                    missing = unit = int(fields.pop("unit"))
                 found.append(records.record_from_json(fields))
+                missing -= 1
             elif kind == "backend":
                 info = made(BackendInfo, {key: fields[key] for key in fields if key != "kind"})
                 backends[info.name] = info
@@ -134,6 +147,9 @@ def read(path: Path) -> Results:
             what = "header" if number == 1 else "record"
             raise ResultsError(f"{name}:{number}: is no {what} of a results file") from None
     assert header is not None
+    if missing > 0:
+        del found[missing - unit :]
+        truncated = True
     merged = tuple(backends.get(info.name, info) for info in header.backends)
     return Results(replace(header, backends=merged), tuple(found), complete, truncated)
 
@@ -273,7 +289,7 @@ def write(path: Path, results: Results) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
     with Writer(draft, results.header) as writer:
-        writer.add(results.records)
+        writer.copy(results.records)
         if results.complete:
             writer.finish()
     draft.replace(path)

@@ -289,19 +289,7 @@ def _resume(path: Path, header: Header) -> tuple[Record, ...]:
             raise ResultsError(
                 f"{path}: ran {info.name} {ran}, now there is {info.version}; run without --resume"
             )
-    kept = held.records if held.complete else _without_last_unit(held.records)
-    return tuple(record for record in kept if record.outcome != "not-run")
-
-
-def _without_last_unit(records: Sequence[Record]) -> Sequence[Record]:
-    """A process that is killed while it writes a unit leaves some of its records only."""
-    whole = len(records)
-    while whole and (records[whole - 1].case, records[whole - 1].target) == (
-        records[-1].case,
-        records[-1].target,
-    ):
-        whole -= 1
-    return records[:whole]
+    return tuple(record for record in held.records if record.outcome != "not-run")
 
 
 def _shard(text: object) -> str:
