@@ -21,6 +21,8 @@ from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
 from typing import IO, Any, NoReturn
 
+import click
+
 from tests.support import HERE
 
 WRITING = os.O_WRONLY | os.O_RDWR
@@ -145,8 +147,9 @@ def _is_file(stream: Any) -> bool:
 
 
 def _serve() -> None:
-    from conformance import cli
+    from conformance.cli import main
 
+    main.list_commands(click.Context(main))
     for line in sys.stdin:
         arguments, folder, moment, environment = json.loads(line)
         with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as counted:
@@ -156,7 +159,7 @@ def _serve() -> None:
                 os.dup2(told.fileno(), 2)
                 os.chdir(folder)
                 os.environ.update(environment)
-                _run(cli.main, arguments, _Watch(moment), counted)
+                _run(main, arguments, _Watch(moment), counted)
             _, status = os.waitpid(child, 0)
             code = os.waitstatus_to_exitcode(status)
             told.seek(0)

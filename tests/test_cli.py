@@ -240,3 +240,16 @@ def test_requirements_are_told_with_and_without_pins(conformance: Command, tmp_p
     done = conformance("requirements", "scypy", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: no backend 'scypy'; there are flax, jax, ")
+
+
+def test_a_command_imports_no_other() -> None:
+    code = (
+        "import sys; from conformance.cli import main; "
+        "main(['history', '--help'], standalone_mode=False); "
+        "print(*(name for name in sys.modules if name.startswith('conformance.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "conformance.cli.history" in loaded
+    others = ("cli.run", "cli.report", "report", "bisection", "side_by_side")
+    assert not {f"conformance.{name}" for name in others}.intersection(loaded)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +25,28 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Group(click.Group):
-    """Turns a user's mistakes into one sentence and exit code 2."""
+    """Imports a command's module when it is asked for, as all take a while.
+
+    It turns a user's mistakes into one sentence and exit code 2.
+    """
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The names of all commands, in order."""
+        self._load()
+        return super().list_commands(context)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of a name, None where there is no such."""
+        self._load(name)
+        if name not in self.commands:
+            self._load()
+        return super().get_command(context, name)
+
+    def _load(self, only: str = "") -> None:
+        """Import the modules of this package, or that of a name: they add their commands."""
+        for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+            if only in ("", module.name):
+                importlib.import_module(f"conformance.cli.{module.name}")
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
