@@ -32,6 +32,7 @@ SPECIAL = (
     "fill",
     "skip",
     "nan",
+    "start",
     "ties",
     "nan-gradient",
     "index",
@@ -172,6 +173,7 @@ class _Computation:
             ties=get("ties") or "",
             ignore_nan=self.meaning.any(*ignoring),
             lowest_finite=get("fill") == "lowest",
+            starts_finite=self.meaning.any("start"),
             index=get("index") or "",
             divisor=get("divisor") or "",
             powers=get("powers") or "",
@@ -186,7 +188,7 @@ class _Computation:
         request, x = _padded(self.request, self.arrays[0], self.meaning)
         slide = self._slide(request)
         if isinstance(request, Pool):
-            return reductions.pool(request, slide, x, self._rules("nan"))
+            return reductions.pool(request, slide, x, self._rules("nan", "start"))
         w = self.arrays[1]
         y = windows.correlate(request, slide, x, w, self.meaning.any("skip"))
         return y + self.arrays[2].reshape(-1, *(1,) * request.rank) if request.bias else y

@@ -18,6 +18,7 @@ class Rules:
     """Departures of a pooling; each is empty or False where there is none.
 
     ``ties`` says who of equal maxima gets the gradient (last, split, all) or is named (last),
+    ``lowest_finite`` and ``starts_finite`` that maxima pad with, or start from, such a number,
     ``index`` what indices count, ``divisor`` what averages divide by, ``powers`` whether the
     powers of a norm are signed, ``root`` whether a norm's root is left out, and ``scaled``
     whether norms of what a window meets are scaled up to the whole of it, and ``in_range``
@@ -27,6 +28,7 @@ class Rules:
     ties: str = ""
     ignore_nan: bool = False
     lowest_finite: bool = False
+    starts_finite: bool = False
     index: str = ""
     divisor: str = ""
     powers: str = ""
@@ -42,6 +44,8 @@ def pool(request: Pool, slide: Windows, x: Array, rules: Rules) -> Array:
     elif request.kind == "max":
         fill = lowest_finite(request) if rules.lowest_finite else lowest(request)
         result = _largest(slide.values(x, fill), rules)
+        if rules.starts_finite:
+            result = np.fmax(result, lowest_finite(request))
     elif request.kind == "avg":
         total = slide.values(x, 0).sum(axis=-1)
         if rules.in_range:

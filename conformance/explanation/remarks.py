@@ -22,7 +22,7 @@ def remarks(question: Question) -> tuple[str, str]:
     wrong = ~right(question.reference, observed)
     if not wrong.any():
         return "sign-of-zero", "only the signs of zeros differ"
-    kind, where = _region(question, wrong)
+    kind, where = _not_finite(question, wrong) or _region(question, wrong)
     told = [part for part in (where, _magnitude(question, wrong)) if part]
     return kind, f"no edit of the request gives this; {'; '.join(told)}"
 
@@ -45,6 +45,19 @@ def _shapes(question: Question) -> str:
         if a != b
     ]
     return ", ".join(parts)
+
+
+def _not_finite(question: Question, wrong: Array) -> tuple[str, str] | None:
+    """NaN or infinity that went elsewhere than the operator takes it."""
+    if question.finite:
+        return None
+    expected, observed = question.reference.values[wrong], question.values[wrong]
+    count = f"{wrong.sum()} of {wrong.size} values"
+    if np.isnan(observed).all():
+        return "nan-spreads", f"NaN where it does not belong, in {count}"
+    if np.isnan(expected).all():
+        return "nan-lost", f"no NaN where it belongs, in {count}"
+    return None
 
 
 def _region(question: Question, wrong: Array) -> tuple[str, str]:

@@ -144,7 +144,7 @@ def _same(one: Array, other: Array) -> bool:
 def _idle(question: Question, edit: Edit) -> bool:
     """Whether the edit speaks of values that the data do not have."""
     parts = {change.part for change in edit.changes}
-    if parts & {"nan", "skip", "nan-gradient"}:
+    if parts & {"nan", "skip", "start", "nan-gradient"}:
         return question.finite
     return "subnormals" in parts and not question.subnormal
 

@@ -136,6 +136,11 @@ def number_edits(request: Request, name: str) -> Iterator[Edit]:
                            f"sums clipped at the limits of {narrow}", "", 1.5)  # fmt: skip
     if dtype.floating and (not isinstance(request, Pool) or request.kind == "max"):
         yield Edit("nan-ignored", (Change("nan", "ignored"),), "NaN ignored", "", 1.2)
+    largest = isinstance(request, Pool) and request.kind == "max" and not indices
+    if dtype.floating and largest and name == "y":
+        yield Edit("starts-from-lowest", (Change("start", "lowest"),),
+                   "a maximum that starts from the lowest finite number",
+                   "what is not greater, NaN and minus infinity, is never taken", 1.3)  # fmt: skip
     yield Edit("all-zero", (Change("zero", True),), "nothing but zeros", "", 3.0)
 
 
