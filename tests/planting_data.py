@@ -70,6 +70,12 @@ def minus_infinite(random: Random, request: Request) -> tuple[Array, ...]:
     return (np.where(random.random(x.shape) < 0.6, -np.inf, x).astype(x.dtype),)
 
 
+def nothing_greater(random: Random, request: Request) -> tuple[Array, ...]:
+    """Minus infinity and NaN among numbers: windows of all, and of either."""
+    (x,) = minus_infinite(random, request)
+    return (np.where(random.random(x.shape) < 0.4, np.nan, x).astype(x.dtype),)
+
+
 def with_nan(random: Random, request: Request) -> tuple[Array, ...]:
     """One NaN in each plane of the input."""
     x, *others = usual(random, request)

@@ -224,3 +224,16 @@ def test_the_planted_right_semantics_is_right(request_: Request, seed: int) -> N
             np.testing.assert_allclose(share, cast(gradient, dtype), rtol=close, atol=close)
         else:
             assert_array_equal(share, cast(gradient, dtype))
+
+
+@pytest.mark.parametrize(("wrong", "key"), [(np.nan, "nan-spreads"), (7.0, "nan-lost")])
+def test_nan_that_is_elsewhere_is_told_apart(wrong: float, key: str) -> None:
+    request = make_request("conv", (1, 1, 8), kernel=(1, 1, 2))
+    x = np.array([[[1, 2, 4, 8, np.nan, 16, 32, 64]]], np.float32)
+    w = np.array([[[1, 2]]], np.float32)
+    observed = oracle.forward(request, x, w).astype(np.float32)
+    observed[0, 0, 0 if np.isnan(wrong) else 4] = wrong
+    found = explain(observed, request, (x, w))
+    assert found is not None
+    assert found.key == f"unexplained: {key}"
+    assert "1 of 7 values" in found.sentence

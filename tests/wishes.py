@@ -149,6 +149,9 @@ WISHES: dict[str, Wish] = {
     "nan-ignored": Wish(
         ops=(*CONVS, "max_pool"), dtypes=FLOATS, windows=(2, 3), made=data.with_nan
     ),
+    "starts-from-lowest": Wish(
+        ops=("max_pool",), dtypes=FLOATS, windows=(1, 2, 3), made=data.nothing_greater
+    ),
     "subnormals-flushed": Wish(
         ops=(*CONVS, "max_pool"), dtypes=FLOATS, made=data.near_subnormal
     ),

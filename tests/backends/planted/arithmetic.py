@@ -79,6 +79,13 @@ def without_nan(r: Recipe) -> Iterable[Recipe]:
     return [counted_with(r, load=lambda values: np.where(np.isnan(values), 0.0, values))]
 
 
+def from_lowest(r: Recipe) -> Iterator[Recipe]:
+    """What is greater than the best so far, which is the lowest finite number at first."""
+    if r.request.dtype in FORMATS and r.op == "max_pool":
+        start = -FORMATS[r.request.dtype].largest
+        yield replace(counted_with(r, greater=np.fmax), start=start)
+
+
 def flushes(r: Recipe) -> Iterator[Recipe]:
     """Subnormal inputs, results, or both as zero."""
     if r.request.dtype in FORMATS:
@@ -100,5 +107,6 @@ ARITHMETIC: dict[str, Change] = {
     "accumulates-in-storage-dtype": storage_sums,
     "lower-precision": lower_precision,
     "nan-ignored": without_nan,
+    "starts-from-lowest": from_lowest,
     "subnormals-flushed": flushes,
 }

@@ -109,7 +109,7 @@ def _pool(recipe: Recipe, x: Array) -> Array:
         return _norms(recipe, x)[0]
     maximum = "max" in recipe.op
     neutral = recipe.lowest if maximum else 0
-    y = np.full(shape, neutral, x.dtype)
+    y = np.full(shape, neutral if recipe.start is None else recipe.start, x.dtype)
     for _, at, inside, there in recipe.elements(*lead):
         padding = neutral if recipe.fill is None else recipe.fill
         value = np.where(inside, x[at] if x.size else 0, np.where(there, padding, neutral))

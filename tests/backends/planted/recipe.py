@@ -148,7 +148,8 @@ class Recipe:
     """One semantics of a request.
 
     ``before`` and ``after`` move elements of the inputs and of the result; ``fill`` is what a
-    maximum or a sum reads in padding, None the operator's own padding, which is no data;
+    maximum or a sum reads in padding, None the operator's own padding, which is no data; ``start``
+    what a maximum begins with, None what nothing is below;
     ``bias`` says how often the bias is added; ``index`` what the places of maxima count;
     ``powers``, ``root`` and ``scaled`` how a norm is taken, and ``kept`` that sums stay in the
     dtype.
@@ -160,6 +161,7 @@ class Recipe:
     groups: int = 1
     channels: Literal["grouped", "interleaved", "tiled", "first"] = "grouped"
     fill: float | None = None
+    start: float | None = None
     divisor: Literal["padded", "inside", "window", "given"] = "padded"
     skips_padding: bool = False
     bias: int = 1
