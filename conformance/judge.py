@@ -63,8 +63,17 @@ class RequestUnit:
     @property
     def records(self) -> list[Record]:
         """The records of what is known so far."""
-        judge = Judge(self.case, self.facts, self.target, self.registry, self.expected(self.case))
-        return [judge.record(*about, evidence) for about, evidence in self._evidence.items()]
+        return [self.judge.record(*about, evidence) for about, evidence in self.evidence.items()]
+
+    @property
+    def judge(self) -> Judge:
+        """What makes records of evidence."""
+        return Judge(self.case, self.facts, self.target, self.registry, self.expected(self.case))
+
+    @property
+    def evidence(self) -> Mapping[tuple[Form, Check], Evidence]:
+        """What each form gave at each stage, so far."""
+        return self._evidence
 
     @cached_property
     def _telling(self) -> Expected:

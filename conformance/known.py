@@ -168,6 +168,24 @@ class Registry:
             and holds(known.entry.when, facts, api)
         )
 
+    def of(self, api: str, check: Check) -> tuple[Known, ...]:
+        """The entries that speak of an API and a check, in whatever case, mode and form."""
+        return tuple(
+            known
+            for known in self.entries
+            if _listed(known.entry.api, api) and _listed(known.entry.check, check)
+        )
+
+    def deadly(self, api: str, mode: str) -> tuple[Known, ...]:
+        """The entries that speak of a target's crashes and hangs."""
+        return tuple(
+            known
+            for known in self.entries
+            if known.entry.expect.outcome in ("crash", "timeout")
+            and _listed(known.entry.api, api)
+            and _listed(known.entry.mode, mode)
+        )
+
     def hangs(self, facts: Facts, api: str, mode: str) -> bool:
         """Whether a case is known never to end on a target, in whatever form."""
         return any(

@@ -259,7 +259,7 @@ def _steps(name: str) -> Step:
 
 def _options(case: Case) -> Iterator[Change]:
     options = ("bias", "padding_mode", "ceil_mode", "count_include_pad", "divisor", "norm")
-    for name in (*options, "view"):
+    for name in (*options, "view", "accumulation", "vjp"):
         if getattr(case.fields, name) is not None:
             yield {name: None}
     if case.fields.unbatched:

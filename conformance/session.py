@@ -214,7 +214,7 @@ def _run(session: Session, progress: Callable[[Sequence[Record]], None], cache: 
     interrupted = False
     done: set[tuple[str, Target]] = set()
     results.write(path, Results(session.header, session.before, complete=False))
-    with Writer(path) as writer, _terminable():
+    with Writer(path) as writer, terminable():
         try:
             for event in runner.run():
                 if isinstance(event, BackendInfo):
@@ -297,7 +297,7 @@ def _shard(text: object) -> str:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
+def terminable() -> Iterator[None]:
     """Make SIGTERM end a run as Ctrl-C does."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:

@@ -63,6 +63,18 @@ class Judge:
         )
         return self._consult(record, evidence)
 
+    def beyond(self, check: Check, evidence: Evidence) -> Known | None:
+        """An entry of the API that expects this outcome for its reason, whatever it says of cases.
+
+        None where there is none; an entry that names no reason is none.
+        """
+        for entry in self.registry.of(self.target.api, check):
+            wanted = entry.entry.expect
+            reasoned = wanted.because is not None or wanted.error is not None
+            if reasoned and self._misfit(entry, evidence) is None:
+                return entry
+        return None
+
     def _consult(self, record: Record, evidence: Evidence) -> Record:
         entries = self.registry.about(
             self.facts, self.target.api, self.target.mode, record.form, record.check

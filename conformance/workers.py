@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ from conformance.worker.protocol import Message
 
 @dataclass
 class Workers:
-    """Backends, and a worker of each sort that stays alive from one case to the next."""
+    """Backends, and a worker of each sort that stays alive from one case to the next.
+
+    Once ``stopped`` is set, whatever waits for a worker raises `supervisor.Interrupted`.
+    """
 
     backends: dict[str, Backend]
     interpreters: dict[str, Interpreter]
@@ -29,6 +33,7 @@ class Workers:
     facts: dict[str, Facts] = field(default_factory=dict)
     workers: dict[str, Supervisor] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def targets(self, modes: Sequence[str] = ()) -> list[Target]:
         """Every target of every backend in some modes, in the usual ones where none is named.
@@ -59,7 +64,7 @@ class Workers:
             backend = self.backends[target.backend]
             launch = backend.launch(interpreter.path, target.mode, 1)
             limits = backend.limits(target.mode, self.limits)
-            self.workers[kind] = Supervisor(launch, limits)
+            self.workers[kind] = Supervisor(launch, limits, self.stopped)
         try:
             self.workers[kind].start()
         except Broken as error:

@@ -173,15 +173,17 @@ def minus_infinity_windows(s: Subject) -> bool:
 
 def has_negative_zero(s: Subject) -> bool:
     """Whether the data hold -0.0."""
-    return any(((array == 0) & np.signbit(array)).any() for array in s.arrays)
+    real = [array for array in s.arrays if array.dtype.kind == "f"]
+    return any(((array == 0) & np.signbit(array)).any() for array in real)
 
 
 def has_subnormal(s: Subject) -> bool:
     """Whether an input holds a number below the least normal one of its dtype."""
     for tensor, array in zip(s.case.inputs, s.arrays):
-        dtype = DTYPES[tensor.dtype]
-        least = float(np.finfo(dtype.carrier).tiny)
-        if ((array != 0) & (np.abs(array.astype(np.float64)) < least)).any():
+        if not DTYPES[tensor.dtype].floating:
+            continue
+        least = float(np.finfo(DTYPES[tensor.dtype].carrier).tiny)
+        if ((array != 0) & (_size(array) < least)).any():
             return True
     return False
 
@@ -191,7 +193,7 @@ def overflows(s: Subject) -> bool:
     r = s.request
     if not s.x.size or not all(np.isfinite(array).all() for array in s.arrays):
         return False
-    size = [np.abs(array.astype(np.float64)) for array in s.arrays]
+    size = [_size(array) for array in s.arrays]
     largest = DTYPES[r.result_dtype].largest
     if isinstance(r, Pool):
         power = r.norm if r.kind == "lp" else 1
@@ -200,6 +202,11 @@ def overflows(s: Subject) -> bool:
     else:
         sums = oracle.forward(r, *size)
     return bool((sums > largest).any())
+
+
+def _size(array: Array) -> Array:
+    """Magnitudes in float64, of complex numbers too."""
+    return np.asarray(np.abs(array if np.iscomplexobj(array) else array.astype(np.float64)))
 
 
 def all_negative(s: Subject) -> bool:

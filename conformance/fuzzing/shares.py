@@ -1,0 +1,200 @@
+"""A backend's share of a campaign: its workers, its place in the stream, what it has run."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from conformance import predicates, units
+from conformance.cases import Case
+from conformance.discovery import Backend, Target
+from conformance.fuzzing.findings import Finding, Ledger
+from conformance.fuzzing.pairs import Pair
+from conformance.fuzzing.shrinking import SECONDS, Run, same, shrunk
+from conformance.fuzzing.stream import Drawn, Stream
+from conformance.known import Known, Registry
+from conformance.predicates import Facts
+from conformance.records import Record
+from conformance.runner import run_units
+from conformance.supervisor import Broken
+from conformance.units import Unit
+from conformance.workers import Workers
+
+PASSES = 400
+FAULTS = ("crash", "timeout")
+
+
+@dataclass
+class Share:
+    """One sort of worker of a backend, and the targets that it runs.
+
+    ``at`` is its place in the stream: a batch, and a case of it. ``outcomes`` counts records,
+    ``avoided`` cases that are known to end the process. ``passing`` are the facts of cases that
+    passed last, by API. ``broken`` says why it cannot go on.
+    """
+
+    backend: Backend
+    targets: tuple[Target, ...]
+    workers: Workers
+    stream: Stream
+    ledger: Ledger
+    at: tuple[int, int] = (0, 0)
+    most: int | None = None
+    spent: float = 0.0
+    cases: int = 0
+    avoided: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    pairs: set[Pair] = field(default_factory=set)
+    passing: dict[str, deque[Facts]] = field(default_factory=dict)
+    broken: str = ""
+    version: str = ""
+    _registry: Registry = field(default_factory=lambda: Registry(""))
+    _deadly: Mapping[Target, tuple[Known, ...]] = field(default_factory=dict)
+    _replayed: bool = False
+
+    @property
+    def name(self) -> str:
+        """The backend, and its mode where it has a worker apart."""
+        modes = dict.fromkeys(target.mode for target in self.targets)
+        apart = len({target.mode for target in self.backend.targets}) > len(modes)
+        return f"{self.backend.name} {'+'.join(modes)}" if apart else self.backend.name
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do."""
+        return bool(self.broken) or (self.most is not None and self.cases >= self.most)
+
+    def run(self, until: float) -> None:
+        """Run cases until a time of the monotonic clock, or until something new is found.
+
+        What is new is shrunk before this returns.
+
+        Raises:
+            Interrupted: the campaign is being stopped.
+        """
+        begun = time.monotonic()
+        try:
+            self._load()
+            self._replay()
+            fresh = self._slice(until)
+            for finding in fresh:
+                if finding.state == "new":
+                    self.shrink(finding)
+        except Broken as error:
+            self.broken = str(error)
+        finally:
+            self.spent += time.monotonic() - begun
+
+    def shrink(self, finding: Finding) -> None:
+        """Note the smallest case that has a finding's cause."""
+        case, record = shrunk(finding, self._once(finding.target), lambda: False, SECONDS)
+        others = [target for target in self.targets if target != finding.target]
+        if record.raw in FAULTS:
+            others = [target for target in others if target.api != finding.api][:1]
+        units_there = [self._once(target)(case) for target in others]
+        also = [found for unit in units_there for found in same(finding, unit)]
+        self.ledger.shrink(finding, case, record, also)
+
+    def _load(self) -> None:
+        """Start the worker; leave out modes that it cannot run."""
+        if self.version:
+            self.workers.supervisor(self.targets[0])
+            return
+        loaded, problem = [], ""
+        for target in self.targets:
+            try:
+                self.workers.supervisor(target)
+                loaded.append(target)
+            except Broken as error:
+                problem = str(error)
+        if not loaded:
+            raise Broken(problem)
+        self.targets = tuple(loaded)
+        info = self.workers.supervisor(loaded[0]).info
+        self.version = next(iter(info["versions"].values()))
+        self._registry = self.backend.registry.at(self.version)
+        self._deadly = {
+            target: self._registry.deadly(target.api, target.mode) for target in self.targets
+        }
+
+    def _replay(self) -> None:
+        """Run again what earlier campaigns found, and shrink what they had no time for."""
+        if self._replayed:
+            return
+        self._replayed = True
+        for finding in list(self.ledger.findings.values()):
+            if finding.state != "earlier" or finding.target not in self.targets:
+                continue
+            unit = self._once(finding.target)(finding.case)
+            records = unit.records
+            if next(same(finding, unit), None) is not None:
+                self.ledger.settle(finding, "still")
+                if not finding.shrunk:
+                    self.shrink(finding)
+            elif any(record.outcome == "known" for record in records):
+                self.ledger.settle(finding, "registered")
+            else:
+                self.ledger.settle(finding, "gone")
+
+    def _slice(self, until: float) -> list[Finding]:
+        fresh: list[Finding] = []
+        waiting: deque[Unit] = deque()
+
+        def next_unit() -> Unit | None:
+            while not waiting:
+                if fresh or self.over or time.monotonic() >= until:
+                    return None
+                drawn = self._next()
+                self.cases += 1
+                self.pairs |= drawn.pairs
+                waiting.extend(self._units(drawn))
+            return waiting.popleft()
+
+        for unit in run_units(self.workers.supervisor(self.targets[0]), next_unit):
+            fresh += self.ledger.take(unit)
+            self._count(unit)
+        return fresh
+
+    def _next(self) -> Drawn:
+        number, place = self.at
+        batch = self.stream.batch(number)
+        while place >= len(batch):
+            number, place = number + 1, 0
+            batch = self.stream.batch(number)
+        self.at = number, place + 1
+        return batch[place]
+
+    def _units(self, drawn: Drawn) -> Iterator[Unit]:
+        for target in self.targets:
+            if self._kills(drawn.facts, target):
+                self.avoided += 1
+                continue
+            yield self._unit(drawn.case, drawn.facts, target)
+
+    def _kills(self, facts: Facts, target: Target) -> bool:
+        """Whether a case is known to end the process, so that a restart would tell nothing new."""
+        return any(
+            predicates.holds(known.entry.when, facts, target.api) for known in self._deadly[target]
+        )
+
+    def _unit(self, case: Case, facts: Facts, target: Target) -> Unit:
+        workers = self.workers
+        return units.unit(case, facts, target, self._registry, workers.references, workers.searches)
+
+    def _once(self, target: Target) -> Run:
+        def run(case: Case) -> Unit:
+            waiting = deque([self._unit(case, predicates.facts(case), target)])
+            supervisor = self.workers.supervisor(target)
+            return next(run_units(supervisor, lambda: waiting.popleft() if waiting else None))
+
+        return run
+
+    def _count(self, unit: Unit) -> None:
+        records: Sequence[Record] = unit.records
+        self.outcomes.update(record.outcome for record in records)
+        if records and all(record.outcome in ("pass", "unsupported") for record in records):
+            held = self.passing.setdefault(unit.target.api, deque(maxlen=PASSES))
+            if any(record.outcome == "pass" for record in records):
+                held.append(unit.facts)

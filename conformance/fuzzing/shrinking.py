@@ -1,0 +1,51 @@
+"""The smallest case of a finding: what is left when only its cause has to stay."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from conformance import minimize
+from conformance.cases import Case
+from conformance.fuzzing.drawing import digested
+from conformance.fuzzing.findings import Finding, key_of, news
+from conformance.records import Record
+from conformance.repro.choice import FAULT_TRIES
+from conformance.units import Unit
+
+SECONDS = 40.0
+Run = Callable[[Case], Unit]
+
+
+def shrunk(
+    finding: Finding, run: Run, stopped: Callable[[], bool], seconds: float = SECONDS
+) -> tuple[Case, Record]:
+    """The smallest case found that has the finding's cause on its target, and its outcome there.
+
+    ``run`` runs a case; the search ends early when ``stopped`` says so.
+    """
+    end = time.monotonic() + seconds
+    best: tuple[Case, Record] = finding.case, finding.record
+
+    def holds(smaller: Case) -> bool:
+        nonlocal best
+        if stopped() or time.monotonic() > end:
+            return False
+        # What is kept by a case's id must not be another case's.
+        named = digested(smaller.fields)
+        found = next(same(finding, run(named)), None)
+        if found is None:
+            return False
+        best = named, found
+        return True
+
+    tries = FAULT_TRIES.get(finding.record.raw, minimize.TRIES)
+    minimize.minimize(finding.case, holds, tries)
+    return best
+
+
+def same(finding: Finding, unit: Unit) -> Iterator[Record]:
+    """The outcomes of a unit that have the finding's cause and are not known otherwise."""
+    for record, evidence in news(unit):
+        if key_of(unit.case, record, evidence) == finding.key:
+            yield record
