@@ -42,15 +42,9 @@ Edits = tuple[Edit, ...]
 
 def neighbourhood(request: Request, name: str) -> list[Edit]:
     """All single edits of a request that change its meaning, each meaning once."""
-    everything = itertools.chain(
-        _sliding_edits(request),
-        tie_edits(request, name),
-        number_edits(request, name),
-        layout_edits(request, name),
-    )
     seen = {Meaning(request).canonical}
     chosen = []
-    for edit in everything:
+    for edit in _everything(request, name):
         try:
             meaning = applied(request, [edit]).canonical
         except ValueError:
@@ -59,6 +53,41 @@ def neighbourhood(request: Request, name: str) -> list[Edit]:
             seen.add(meaning)
             chosen.append(edit)
     return sorted(chosen, key=lambda edit: edit.cost)
+
+
+def _everything(request: Request, name: str) -> Iterator[Edit]:
+    """All single edits of a request, some of which mean the same."""
+    return itertools.chain(
+        _sliding_edits(request),
+        tie_edits(request, name),
+        number_edits(request, name),
+        layout_edits(request, name),
+    )
+
+
+def aliases(request: Request, name: str, edit: Edit) -> frozenset[str]:
+    """The causes of all edits that mean the same for a request, which cannot tell them apart."""
+    wanted = applied(request, [edit]).canonical
+    return frozenset(
+        other.cause for other, meaning in _meanings(request, name) if meaning.canonical == wanted
+    )
+
+
+def of_shape(request: Request, shape: tuple[int, ...]) -> frozenset[str]:
+    """The causes of all edits that give the output a shape: all that an empty one can tell."""
+    return frozenset(
+        edit.cause
+        for edit, meaning in _meanings(request, "y")
+        if evaluation.output_shape(meaning) == shape
+    )
+
+
+def _meanings(request: Request, name: str) -> Iterator[tuple[Edit, Meaning]]:
+    for edit in _everything(request, name):
+        try:
+            yield edit, applied(request, [edit])
+        except ValueError:
+            continue
 
 
 def _sliding_edits(request: Request) -> Iterator[Edit]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from conformance.discovery import Backend, Interpreter, Target
 from conformance.fuzzing import filing, journal
-from conformance.fuzzing.findings import Finding, Ledger
+from conformance.fuzzing.findings import Finding
 from conformance.fuzzing.journal import Journal, Line
+from conformance.fuzzing.ledger import Ledger
 from conformance.fuzzing.proposing import Proposal, proposal
 from conformance.fuzzing.shares import Share
 from conformance.fuzzing.stream import Stream
@@ -57,7 +58,7 @@ class Campaign:
         self.stopped = threading.Event()
         self.shares = self._shares(earlier)
         self.started = time.monotonic()
-        self.files: dict[tuple[str, str, str], Path] = {}
+        self.files: dict[int, Path] = {}
         self._lock = threading.Lock()
         self._busy: set[int] = set()
         self._error: BaseException | None = None
@@ -119,7 +120,7 @@ class Campaign:
     def file(self, backend: Backend) -> None:
         """Write the case files of a backend's findings, and the entries that they would have."""
         proposals: list[tuple[Finding, Proposal]] = []
-        for finding in list(self.ledger.findings.values()):
+        for finding in self.ledger.findings:
             if finding.backend != backend.name or finding.state in ("gone", "registered"):
                 continue
             self._file(finding)
@@ -133,13 +134,13 @@ class Campaign:
     def _file(self, finding: Finding) -> None:
         version = self.plan.interpreters[finding.backend].version
         told = f"{finding.sentence}\nFound by conformance fuzz: {finding.target}, {version}"
-        self.files[finding.id] = filing.file_case(self.plan.out, finding, told)
+        self.files[finding.number] = filing.file_case(self.plan.out, finding, told)
 
     def repro(self, finding: Finding) -> str:
         """The command that shows a finding."""
         backend = next(each for each in self.plan.backends if each.name == finding.backend)
         python = self.plan.pythons.get(backend.name)
-        return filing.repro(self.files[finding.id], finding, backend, python)
+        return filing.repro(self.files[finding.number], finding, backend, python)
 
     def _guarded(self, end: float) -> None:
         try:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from conformance import predicates, units
+from conformance import predicates
 from conformance.cases import Case
 from conformance.discovery import Backend, Target
-from conformance.fuzzing.findings import Finding, Ledger
+from conformance.fuzzing.findings import Finding
+from conformance.fuzzing.ledger import Ledger
+from conformance.fuzzing.outcomes import Guarded
 from conformance.fuzzing.pairs import Pair
 from conformance.fuzzing.shrinking import SECONDS, Run, same, shrunk
 from conformance.fuzzing.stream import Drawn, Stream
+from conformance.judge import RequestUnit
 from conformance.known import Known, Registry
 from conformance.predicates import Facts
 from conformance.records import Record
 from conformance.runner import run_units
 from conformance.supervisor import Broken
-from conformance.units import Unit
 from conformance.workers import Workers
 
 PASSES = 400
@@ -32,7 +34,8 @@ class Share:
 
     ``at`` is its place in the stream: a batch, and a case of it. ``outcomes`` counts records,
     ``avoided`` cases that are known to end the process. ``passing`` are the facts of cases that
-    passed last, by API. ``broken`` says why it cannot go on.
+    passed last, by API. ``spent`` are the seconds that it has had, ``running`` those in which it
+    ran cases of the stream. ``broken`` says why it cannot go on.
     """
 
     backend: Backend
@@ -43,6 +46,7 @@ class Share:
     at: tuple[int, int] = (0, 0)
     most: int | None = None
     spent: float = 0.0
+    running: float = 0.0
     cases: int = 0
     avoided: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -76,7 +80,8 @@ class Share:
         """
         begun = time.monotonic()
         try:
-            self._load()
+            until += self._load()
+            begun = time.monotonic()
             self._replay()
             fresh = self._slice(until)
             for finding in fresh:
@@ -97,11 +102,12 @@ class Share:
         also = [found for unit in units_there for found in same(finding, unit)]
         self.ledger.shrink(finding, case, record, also)
 
-    def _load(self) -> None:
-        """Start the worker; leave out modes that it cannot run."""
+    def _load(self) -> float:
+        """Start the worker; leave out modes that it cannot run. The seconds that it took."""
+        begun = time.monotonic()
         if self.version:
             self.workers.supervisor(self.targets[0])
-            return
+            return time.monotonic() - begun
         loaded, problem = [], ""
         for target in self.targets:
             try:
@@ -118,13 +124,14 @@ class Share:
         self._deadly = {
             target: self._registry.deadly(target.api, target.mode) for target in self.targets
         }
+        return time.monotonic() - begun
 
     def _replay(self) -> None:
         """Run again what earlier campaigns found, and shrink what they had no time for."""
         if self._replayed:
             return
         self._replayed = True
-        for finding in list(self.ledger.findings.values()):
+        for finding in self.ledger.findings:
             if finding.state != "earlier" or finding.target not in self.targets:
                 continue
             unit = self._once(finding.target)(finding.case)
@@ -140,21 +147,27 @@ class Share:
 
     def _slice(self, until: float) -> list[Finding]:
         fresh: list[Finding] = []
-        waiting: deque[Unit] = deque()
+        waiting: deque[Guarded] = deque()
 
-        def next_unit() -> Unit | None:
+        def next_unit() -> Guarded | None:
             while not waiting:
                 if fresh or self.over or time.monotonic() >= until:
                     return None
                 drawn = self._next()
                 self.cases += 1
                 self.pairs |= drawn.pairs
-                waiting.extend(self._units(drawn))
+                for unit in self._units(drawn):
+                    if unit.fault is None:
+                        waiting.append(unit)
+                    else:
+                        fresh.extend(self.ledger.take(unit))
             return waiting.popleft()
 
-        for unit in run_units(self.workers.supervisor(self.targets[0]), next_unit):
+        begun = time.monotonic()
+        for unit in self._ran(self.targets[0], next_unit):
             fresh += self.ledger.take(unit)
             self._count(unit)
+        self.running += time.monotonic() - begun
         return fresh
 
     def _next(self) -> Drawn:
@@ -166,7 +179,12 @@ class Share:
         self.at = number, place + 1
         return batch[place]
 
-    def _units(self, drawn: Drawn) -> Iterator[Unit]:
+    def _ran(self, target: Target, next_unit: Callable[[], Guarded | None]) -> Iterator[Guarded]:
+        for unit in run_units(self.workers.supervisor(target), next_unit):
+            assert isinstance(unit, Guarded)
+            yield unit
+
+    def _units(self, drawn: Drawn) -> Iterator[Guarded]:
         for target in self.targets:
             if self._kills(drawn.facts, target):
                 self.avoided += 1
@@ -179,19 +197,23 @@ class Share:
             predicates.holds(known.entry.when, facts, target.api) for known in self._deadly[target]
         )
 
-    def _unit(self, case: Case, facts: Facts, target: Target) -> Unit:
+    def _unit(self, case: Case, facts: Facts, target: Target) -> Guarded:
         workers = self.workers
-        return units.unit(case, facts, target, self._registry, workers.references, workers.searches)
+        return Guarded(
+            RequestUnit(case, facts, target, self._registry, workers.references, workers.searches)
+        )
 
     def _once(self, target: Target) -> Run:
-        def run(case: Case) -> Unit:
-            waiting = deque([self._unit(case, predicates.facts(case), target)])
-            supervisor = self.workers.supervisor(target)
-            return next(run_units(supervisor, lambda: waiting.popleft() if waiting else None))
+        def run(case: Case) -> Guarded:
+            unit = self._unit(case, predicates.facts(case), target)
+            if unit.fault is not None:
+                return unit
+            waiting = deque([unit])
+            return next(self._ran(target, lambda: waiting.popleft() if waiting else None))
 
         return run
 
-    def _count(self, unit: Unit) -> None:
+    def _count(self, unit: Guarded) -> None:
         records: Sequence[Record] = unit.records
         self.outcomes.update(record.outcome for record in records)
         if records and all(record.outcome in ("pass", "unsupported") for record in records):

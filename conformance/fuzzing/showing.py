@@ -13,7 +13,8 @@ from rich.text import Text
 
 from conformance import cases, content, describe
 from conformance.fuzzing.campaign import Campaign
-from conformance.fuzzing.findings import Finding, Misplaced
+from conformance.fuzzing.findings import Finding
+from conformance.fuzzing.ledger import Misplaced
 from conformance.fuzzing.pairs import Pair, possible
 from conformance.fuzzing.shares import Share
 from conformance.request import OPS
@@ -29,14 +30,14 @@ class _Teller:
 
     def __init__(self, console: Console, campaign: Campaign, live: Live | None) -> None:
         self.console, self.campaign, self.live = console, campaign, live
-        self._told: set[int] = set()
+        self._told: set[tuple[int, str]] = set()
         self._last = time.monotonic()
         self._refreshed = 0.0
 
     def __call__(self) -> None:
         for finding in self.campaign.ledger.new:
-            if id(finding) not in self._told:
-                self._told.add(id(finding))
+            if (about := (finding.number, finding.key)) not in self._told:
+                self._told.add(about)
                 self.console.print(_line(finding), soft_wrap=True)
         now = time.monotonic()
         if self.live is not None and now - self._refreshed >= REFRESH / 4:
@@ -74,7 +75,7 @@ def _row(share: Share, new: int) -> Sequence[str]:
     if share.broken and not share.cases:
         return share.name, "did not run", *[""] * 8
     counts = share.outcomes
-    rate = share.cases / share.spent if share.spent else 0.0
+    rate = share.cases / share.running if share.running else 0.0
     wrong = sum(counts[name] for name in WRONG) + counts["fixed"]
     numbers = (counts["pass"], counts["known"], counts["unsupported"], wrong, share.avoided, new)
     return (
@@ -137,7 +138,7 @@ def _misplaced(console: Console, told: str, entries: dict[tuple[str, str], Mispl
 
 def _earlier(console: Console, campaign: Campaign) -> None:
     words = {"still": "still there", "gone": "gone", "registered": "in the registry by now"}
-    for finding in campaign.ledger.findings.values():
+    for finding in campaign.ledger.findings:
         if finding.state in words:
             told = f"{finding.target}  {finding.key}: {words[finding.state]}"
             console.print(Text(f"found earlier  {told}"), soft_wrap=True)
@@ -150,6 +151,8 @@ def _finding(console: Console, campaign: Campaign, finding: Finding) -> None:
     console.print(Text(f"  {finding.sentence} ({times})"), soft_wrap=True)
     for line in cases.written(finding.case).splitlines()[:LINES]:
         console.print(Text(f"    {line}", style="dim"), soft_wrap=True)
-    if finding.id in campaign.files:
-        console.print(f"  file:  {content.display(campaign.files[finding.id])}", highlight=False)
+    if finding.number in campaign.files:
+        console.print(
+            f"  file:  {content.display(campaign.files[finding.number])}", highlight=False
+        )
         console.print(Text(f"  repro: {campaign.repro(finding)}"), soft_wrap=True)

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from conformance import minimize
 from conformance.cases import Case
 from conformance.fuzzing.drawing import digested
-from conformance.fuzzing.findings import Finding, key_of, news
+from conformance.fuzzing.findings import Finding
+from conformance.fuzzing.outcomes import Guarded, key, news
 from conformance.records import Record
 from conformance.repro.choice import FAULT_TRIES
-from conformance.units import Unit
 
 SECONDS = 40.0
-Run = Callable[[Case], Unit]
+Run = Callable[[Case], Guarded]
 
 
 def shrunk(
@@ -44,8 +44,8 @@ def shrunk(
     return best
 
 
-def same(finding: Finding, unit: Unit) -> Iterator[Record]:
+def same(finding: Finding, unit: Guarded) -> Iterator[Record]:
     """The outcomes of a unit that have the finding's cause and are not known otherwise."""
-    for record, evidence in news(unit):
-        if key_of(unit.case, record, evidence) == finding.key:
+    for record, _ in news(unit):
+        if key(unit.case, record) == finding.key:
             yield record

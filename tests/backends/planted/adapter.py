@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.adapter import Adapter, Api, Info, Lowering, Unsupported, parameters
 from conformance.dtypes import Array
-from conformance.request import Request, to_json
+from conformance.request import Pool, Request, to_json
 from conformance.source import source
 
 from .semantics import PLANTED, chosen
@@ -23,6 +23,9 @@ class Planted(Api):
 
     def lower(self, request: Request) -> Lowering:
         """A call of the semantics."""
+        mixed = not isinstance(request, Pool) and request.mixed
+        if mixed or request.unbatched or "complex" in request.dtype:
+            return Lowering(Unsupported("the semantics know one dtype, real, and all axes"))
         try:
             chosen((self.cause,), request)
         except LookupError as error:
