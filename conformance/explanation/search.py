@@ -65,12 +65,17 @@ def _everything(request: Request, name: str) -> Iterator[Edit]:
     )
 
 
-def aliases(request: Request, name: str, edit: Edit) -> frozenset[str]:
-    """The causes of all edits that mean the same for a request, which cannot tell them apart."""
-    wanted = applied(request, [edit]).canonical
-    return frozenset(
-        other.cause for other, meaning in _meanings(request, name) if meaning.canonical == wanted
-    )
+def fitting(question: Question) -> list[Edit]:
+    """All single edits that give what was observed, those that mean the same as others too."""
+    fits: dict[Meaning, bool] = {}
+    found = []
+    for edit, meaning in _meanings(question.request, question.name):
+        canonical = meaning.canonical
+        if canonical not in fits:
+            fits[canonical] = not _idle(question, edit) and question.fits(meaning)
+        if fits[canonical]:
+            found.append(edit)
+    return found
 
 
 def of_shape(request: Request, shape: tuple[int, ...]) -> frozenset[str]:

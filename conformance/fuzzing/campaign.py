@@ -126,7 +126,7 @@ class Campaign:
             self._file(finding)
             evidence = self.repro(finding)
             shares = [share for share in self.shares if share.backend is backend]
-            passing = [f for share in shares for f in share.passing.get(finding.api, ())]
+            passing = [facts for share in shares for facts in share.passes(finding)]
             modes = [t.mode for share in shares for t in share.targets if t.api == finding.api]
             proposals.append((finding, proposal(finding, passing, modes, evidence)))
         filing.file_entries(self.plan.out, backend.name, proposals)

@@ -57,7 +57,9 @@ def file_entries(
         fields = _entry(proposed)
         fields["id"] = _unique(fields["id"], seen)
         note = f"speaks of {proposed.failing} cases that fail, and of {proposed.passing} that pass"
-        lines = yaml.safe_dump([fields], sort_keys=False, allow_unicode=True, width=100)
+        lines = yaml.safe_dump(
+            [fields], sort_keys=False, allow_unicode=True, width=100, default_flow_style=None
+        )
         texts.append(f"# {note}\n{lines}")
     write(path, _comment(head) + "".join(texts))
     return path

@@ -80,6 +80,15 @@ class Finding:
         self.forms.add(record.form)
         self.checks.add(record.check)
 
+    def takes(self, other: Finding) -> None:
+        """Take over what is known of another finding, which is the same."""
+        self.count += other.count
+        self.failing = [*self.failing, *other.failing][:REMEMBERED]
+        self.apis |= other.apis
+        self.modes |= other.modes
+        self.forms |= other.forms
+        self.checks |= other.checks
+
     def line(self) -> Line:
         """What the journal holds of it."""
         return {

@@ -15,8 +15,7 @@ from conformance import cases, records
 from conformance.cases import Case
 from conformance.fuzzing.findings import Finding, State, restored
 from conformance.fuzzing.journal import Journal, Line
-from conformance.fuzzing.outcomes import Guarded, beyond, names, unexpected
-from conformance.inquiry import Evidence
+from conformance.fuzzing.outcomes import Guarded, beyond, called, names, others, unexpected
 from conformance.records import Record
 from conformance.results import ResultsError
 
@@ -66,14 +65,18 @@ class Ledger:
         """Note what a unit shows; the findings that are new by it, to be shrunk."""
         fresh = []
         for record, evidence in unexpected(unit):
-            entry = beyond(unit, record, evidence)
             if record.outcome == "fixed":
                 self._misplaced("short", unit, record, (record.known or "", record.note))
-            elif entry is not None:
-                self._misplaced("beyond", unit, record, entry)
-            else:
-                found = self._found(unit, record, evidence)
+                continue
+            told = names(unit, record, evidence)
+            entry = beyond(unit, record, evidence)
+            if entry is None and not self._counted(unit, record, told):
+                told = list(dict.fromkeys([*told, *others(unit, evidence)]))
+                entry = called(unit, record, told)
+                found = None if entry else self._found(unit, record, told)
                 fresh += [] if found is None else [found]
+            if entry is not None:
+                self._misplaced("beyond", unit, record, entry)
         return fresh
 
     def shrink(
@@ -81,21 +84,24 @@ class Ledger:
     ) -> None:
         """Note the smallest case of a finding, and ``also`` where else it has the same cause.
 
-        What was found there by the same name is the same finding.
+        What was found there by the same name is the same finding, of which the first stays.
         """
-        merged = []
         with self._lock:
             finding.case, finding.record, finding.shrunk = case, record, True
             for other in also:
                 finding.there(other)
-            for held in self.new:
-                same = (held.backend, held.key) == (finding.backend, finding.key)
-                if same and held is not finding and held.api in finding.apis:
-                    finding.count += held.count
-                    finding.failing += held.failing
-                    merged.append(held)
-        self.notes.add("shrunk", finding.line())
-        for held in merged:
+            same = [
+                held
+                for held in self.new
+                if (held.backend, held.key) == (finding.backend, finding.key)
+                and not held.apis.isdisjoint(finding.apis)
+            ]
+            first = next((held for held in same if held.shrunk), finding)
+            rest = [held for held in same if held is not first]
+            for held in rest:
+                first.takes(held)
+        self.notes.add("shrunk", first.line())
+        for held in rest:
             self.settle(held, "merged")
 
     def settle(self, finding: Finding, state: State) -> None:
@@ -103,9 +109,16 @@ class Ledger:
         finding.state = state
         self.notes.add(state, {"number": finding.number, "key": finding.key})
 
-    def _found(self, unit: Guarded, record: Record, evidence: Evidence) -> Finding | None:
+    def _counted(self, unit: Guarded, record: Record, told: Sequence[str]) -> bool:
+        """Whether a finding of such a name is there; it has one more case then."""
+        with self._lock:
+            held = [f for f in self._there(record) if f.key in told and f.state != "gone"]
+            if held:
+                held[0].met(record, unit.facts)
+        return bool(held)
+
+    def _found(self, unit: Guarded, record: Record, told: Sequence[str]) -> Finding | None:
         """A finding that is new, or by another name; what is there already is counted."""
-        told = names(unit, record, evidence)
         with self._lock:
             finding = self._held(record, told)
             if finding is None:
@@ -125,14 +138,18 @@ class Ledger:
 
     def _held(self, record: Record, told: Sequence[str]) -> Finding | None:
         """The finding that explains an outcome: by its name, else by another that it may have."""
-        there = [
+        there = self._there(record)
+        by_name = (finding for finding in there if finding.key in told)
+        may_be = (f for f in there if f.state == "new" and not f.names.isdisjoint(told))
+        return next(by_name, None) or next(may_be, None)
+
+    def _there(self, record: Record) -> list[Finding]:
+        """The findings of an outcome's API."""
+        return [
             finding
             for finding in self.findings
             if finding.backend == record.backend and record.api in finding.apis
         ]
-        by_name = (finding for finding in there if finding.key in told)
-        may_be = (f for f in there if f.state == "new" and not f.names.isdisjoint(told))
-        return next(by_name, None) or next(may_be, None)
 
     def _narrow(self, finding: Finding, case: Case, record: Record, told: Sequence[str]) -> bool:
         """Keep the names that explain one more outcome; whether the finding is news again."""

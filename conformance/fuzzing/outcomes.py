@@ -11,12 +11,13 @@ from conformance import grouping, inquiry, words
 from conformance.cases import Case
 from conformance.discovery import Target
 from conformance.explanation import UNEXPLAINED, Explanation
-from conformance.explanation.search import aliases, of_shape
+from conformance.explanation.search import fitting, of_shape
 from conformance.inquiry import Evidence
 from conformance.judge import RequestUnit
-from conformance.known import Registry
+from conformance.known import Known, Registry
 from conformance.predicates import Facts
 from conformance.records import Failed, Record
+from conformance.schema import Options
 from conformance.supervisor import Failure
 from conformance.worker.protocol import Message
 
@@ -78,14 +79,14 @@ class Guarded:
 
     def _failed(self, fault: BaseException) -> Record:
         last = traceback.extract_tb(fault.__traceback__)[-1]
-        where = f"{last.filename.rpartition('conformance/')[2]}:{last.lineno}"
-        kind, message = type(fault).__name__, f"{fault}"
-        told = f"the suite itself fails in {where}: {kind}: {message}"
-        key = f"{SUITE}: {kind} in {where.partition(':')[0]}"
+        file = last.filename.rpartition("conformance/")[2]
+        kind, where = type(fault).__name__, f"{file}:{last.lineno}"
+        told = f"the suite itself fails in {where}: {kind}: {fault}"
+        key = f"{SUITE}: {kind} in {file} {last.name}"
         target = self.target
         return Record(
             self.case.id, target.backend, target.api, target.mode, "native", "forward", "crash",
-            "crash", error=Failed(kind, message, where), explanation=Explanation(key, told),
+            "crash", error=Failed(kind, told, where), explanation=Explanation(key, told),
         )  # fmt: skip
 
 
@@ -106,19 +107,29 @@ def unexpected(unit: Guarded) -> Iterator[tuple[Record, Evidence]]:
             yield record, evidence[record.form, record.check]
 
 
-def news(unit: Guarded) -> Iterator[tuple[Record, Evidence]]:
-    """The outcomes of a unit that no entry of the registry has the cause of."""
-    for record, evidence in unexpected(unit):
-        if record.outcome != "fixed" and beyond(unit, record, evidence) is None:
-            yield record, evidence
-
-
 def beyond(unit: Guarded, record: Record, evidence: Evidence) -> tuple[str, str] | None:
     """The id and place of an entry that expects an outcome, but of other cases; None without."""
     if unit.fault is not None:
         return None
     entry = unit.unit.judge.beyond(record.check, evidence)
     return None if entry is None else (entry.entry.id, entry.where)
+
+
+def called(unit: Guarded, record: Record, told: Sequence[str]) -> tuple[str, str] | None:
+    """As `beyond`, of an entry that names one of the causes that are told."""
+    for entry in unit.registry.of(record.api, record.check):
+        if _because(entry, record) in told:
+            return entry.entry.id, entry.where
+    return None
+
+
+def _because(entry: Known, record: Record) -> str:
+    """The causes that an entry names for an outcome, as a finding would."""
+    wanted = entry.entry.expect
+    if wanted.outcome != record.raw or isinstance(wanted.because, (Options, type(None))):
+        return ""
+    causes = [wanted.because] if isinstance(wanted.because, str) else wanted.because
+    return "+".join(sorted(causes))
 
 
 def key(case: Case, record: Record) -> str:
@@ -138,27 +149,30 @@ def key(case: Case, record: Record) -> str:
 
 
 def names(unit: Guarded, record: Record, evidence: Evidence) -> Sequence[str]:
-    """All names that a cause may go by on this case, the likeliest first.
+    """The names that a cause goes by, the likeliest first: other explanations fit as well.
 
-    Other explanations that fit, other causes that mean the same here, and where there is no
-    element to compare all causes that give the shape.
+    Of several causes together each is named, too.
     """
     first = key(unit.case, record)
     told = [first]
-    if unit.fault is None and evidence.error is None:
-        if not first.startswith(UNEXPLAINED):
-            told += ["+".join(sorted(causes)) for causes in inquiry.causes(evidence)]
-        told += sorted(_others(unit, evidence))
+    if unit.fault is None and evidence.error is None and not first.startswith(UNEXPLAINED):
+        sets = inquiry.causes(evidence)
+        told += ["+".join(sorted(causes)) for causes in sets]
+        told += sorted(cause for causes in sets if len(causes) > 1 for cause in causes)
     return list(dict.fromkeys(told))
 
 
-def _others(unit: Guarded, evidence: Evidence) -> frozenset[str]:
-    question = evidence.question(unit.unit.expected(unit.case))
+def others(unit: Guarded, evidence: Evidence) -> Sequence[str]:
+    """More causes that give what was observed on these data, though they are less likely.
+
+    Where there is no element to compare, all that give the shape.
+    """
+    question = None if unit.fault else evidence.question(unit.unit.expected(unit.case))
     if question is None:
-        return frozenset()
-    if not evidence.found and question.name == "y" and evidence.outcome == "wrong-shape":
-        if question.empty or 0 in question.request.output_shape:
-            return of_shape(question.request, question.observed.shape)
-        return frozenset()
-    singles = [edits[0] for edits in evidence.found if len(edits) == 1]
-    return frozenset().union(*(aliases(question.request, question.name, edit) for edit in singles))
+        return ()
+    if evidence.found:
+        return sorted({edit.cause for edit in fitting(question)})
+    nothing = question.empty or 0 in question.request.output_shape
+    if nothing and question.name == "y" and evidence.outcome == "wrong-shape":
+        return sorted(of_shape(question.request, question.observed.shape))
+    return ()

@@ -61,7 +61,7 @@ def proposal(
         "when": when,
         "expect": _expectation(finding),
         "kind": _kind(finding),
-        "why": f"Found by fuzzing: {finding.sentence}.",
+        "why": f"Found by fuzzing: {finding.sentence.rstrip('.')}.",
         "evidence": evidence,
     }
     if set(modes) - finding.modes:

@@ -34,8 +34,8 @@ class Share:
 
     ``at`` is its place in the stream: a batch, and a case of it. ``outcomes`` counts records,
     ``avoided`` cases that are known to end the process. ``passing`` are the facts of cases that
-    passed last, by API. ``spent`` are the seconds that it has had, ``running`` those in which it
-    ran cases of the stream. ``broken`` says why it cannot go on.
+    passed last, by API, form and check. ``spent`` are the seconds that it has had, ``running``
+    those in which it ran cases of the stream. ``broken`` says why it cannot go on.
     """
 
     backend: Backend
@@ -51,7 +51,7 @@ class Share:
     avoided: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     pairs: set[Pair] = field(default_factory=set)
-    passing: dict[str, deque[Facts]] = field(default_factory=dict)
+    passing: dict[tuple[str, str, str], deque[Facts]] = field(default_factory=dict)
     broken: str = ""
     version: str = ""
     _registry: Registry = field(default_factory=lambda: Registry(""))
@@ -216,7 +216,13 @@ class Share:
     def _count(self, unit: Guarded) -> None:
         records: Sequence[Record] = unit.records
         self.outcomes.update(record.outcome for record in records)
-        if records and all(record.outcome in ("pass", "unsupported") for record in records):
-            held = self.passing.setdefault(unit.target.api, deque(maxlen=PASSES))
-            if any(record.outcome == "pass" for record in records):
-                held.append(unit.facts)
+        for record in records:
+            if record.outcome == "pass":
+                about = record.api, record.form, record.check
+                self.passing.setdefault(about, deque(maxlen=PASSES)).append(unit.facts)
+
+    def passes(self, finding: Finding) -> Iterator[Facts]:
+        """The facts of cases that passed last where a finding's do not."""
+        for (api, form, check), held in list(self.passing.items()):
+            if api in finding.apis and form in finding.forms and check in finding.checks:
+                yield from list(held)

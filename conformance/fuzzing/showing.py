@@ -105,7 +105,7 @@ def summary(console: Console, campaign: Campaign, interrupted: bool) -> None:
         console.print("[green]nothing new[/green]")
     else:
         console.print(f"\n[bold red]{describe.plural(len(new), 'new cause')}:[/bold red]")
-        for finding in new:
+        for finding in sorted(new, key=lambda each: -each.count):
             _finding(console, campaign, finding)
     console.print(f"findings: {content.display(campaign.notes.path)}", highlight=False)
 

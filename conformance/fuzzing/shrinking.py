@@ -9,7 +9,7 @@ from conformance import minimize
 from conformance.cases import Case
 from conformance.fuzzing.drawing import digested
 from conformance.fuzzing.findings import Finding
-from conformance.fuzzing.outcomes import Guarded, key, news
+from conformance.fuzzing.outcomes import Guarded, beyond, key, unexpected
 from conformance.records import Record
 from conformance.repro.choice import FAULT_TRIES
 
@@ -27,13 +27,13 @@ def shrunk(
     end = time.monotonic() + seconds
     best: tuple[Case, Record] = finding.case, finding.record
 
-    def holds(smaller: Case) -> bool:
+    def holds(case: Case) -> bool:
         nonlocal best
         if stopped() or time.monotonic() > end:
             return False
         # What is kept by a case's id must not be another case's.
-        named = digested(smaller.fields)
-        found = next(same(finding, run(named)), None)
+        named = digested(case.fields)
+        found = smaller(finding, run(named))
         if found is None:
             return False
         best = named, found
@@ -45,7 +45,21 @@ def shrunk(
 
 
 def same(finding: Finding, unit: Guarded) -> Iterator[Record]:
-    """The outcomes of a unit that have the finding's cause and are not known otherwise."""
-    for record, _ in news(unit):
-        if key(unit.case, record) == finding.key:
-            yield record
+    """The outcomes of a unit that have the finding's cause and are not known otherwise.
+
+    Those come first that are of the form and the check in which it was found.
+    """
+    found = [
+        record
+        for record, evidence in unexpected(unit)
+        if key(unit.case, record) == finding.key and beyond(unit, record, evidence) is None
+    ]
+    about = finding.record.check, finding.record.form
+    yield from sorted(found, key=lambda record: (record.check, record.form) != about)
+
+
+def smaller(finding: Finding, unit: Guarded) -> Record | None:
+    """The outcome of a unit that can stand for a finding: of the same form and check."""
+    found = next(same(finding, unit), None)
+    about = finding.record.check, finding.record.form
+    return found if found is not None and (found.check, found.form) == about else None

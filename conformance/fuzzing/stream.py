@@ -11,9 +11,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from random import Random
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis.strategies import SearchStrategy
 
 from conformance import predicates
@@ -21,15 +22,10 @@ from conformance.cases import Case
 from conformance.fuzzing.pairs import Pair, pairs
 from conformance.predicates import Facts
 
-BATCH = 250
-KEPT = 24
-DRAWING = settings(
-    max_examples=BATCH,
-    phases=[Phase.generate],
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+BATCH = 100
+KEPT = 64
+BYTES = 4096
+DRAWING = settings(database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @dataclass(frozen=True)
@@ -72,14 +68,19 @@ class Stream:
 
 
 def draw(strategy: SearchStrategy[Case], seed: str) -> list[Case]:
-    """Some cases of a strategy, fixed by a seed; each once."""
-    found: dict[str, Case] = {}
+    """Some cases of a strategy, fixed by a seed; each once.
 
-    @hypothesis.seed(int.from_bytes(seed.encode(), "big"))
+    Each is drawn by itself from random bytes: what Hypothesis draws in a row of its own is for the
+    most part a variation of what went before.
+    """
+    found: dict[str, Case] = {}
+    random = Random(seed)
+
     @DRAWING
     @hypothesis.given(strategy)
     def keep(case: Case) -> None:
         found.setdefault(case.id, case)
 
-    keep()
+    for _ in range(BATCH):
+        keep.hypothesis.fuzz_one_input(random.randbytes(BYTES))  # type: ignore[attr-defined]
     return list(found.values())
