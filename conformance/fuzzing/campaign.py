@@ -61,6 +61,9 @@ class Campaign:
         self.files: dict[int, Path] = {}
         self._lock = threading.Lock()
         self._busy: set[int] = set()
+        self._lanes = 0
+        # Not join: interrupted, it takes a thread for ended that is not (bpo-45274).
+        self._ended = threading.Event()
         self._error: BaseException | None = None
 
     @property
@@ -76,35 +79,31 @@ class Campaign:
         """
         self.started = time.monotonic()
         end = self.started + self.plan.seconds
+        self._lanes = max(1, min(self.plan.jobs, len(self.shares)))
         lanes = [
             threading.Thread(target=self._guarded, args=(end,), daemon=True)
-            for _ in range(max(1, min(self.plan.jobs, len(self.shares))))
+            for _ in range(self._lanes)
         ]
         interrupted = False
         self.notes.add("campaign", self._told())
+        for lane in lanes:
+            lane.start()
         with terminable():
             try:
-                for lane in lanes:
-                    lane.start()
-                while any(lane.is_alive() for lane in lanes):
-                    lanes[0].join(PATIENCE)
-                    for lane in lanes[1:]:
-                        lane.join(0)
+                while not self._ended.wait(PATIENCE):
                     tell()
                     if time.monotonic() > end + GRACE:
                         self.stopped.set()
             except KeyboardInterrupt:
                 interrupted = True
-        self._end(lanes)
+        self._end()
         if self._error is not None:
             raise self._error
         return interrupted
 
-    def _end(self, lanes: Sequence[threading.Thread]) -> None:
+    def _end(self) -> None:
         self.stopped.set()
-        for lane in lanes:
-            if lane.ident is not None:
-                lane.join()
+        self._ended.wait()
         for share in self.shares:
             share.workers.close()
         self.place()
@@ -161,6 +160,11 @@ class Campaign:
         except BaseException as error:
             self._error = error
             self.stopped.set()
+        finally:
+            with self._lock:
+                self._lanes -= 1
+                if not self._lanes:
+                    self._ended.set()
 
     def _turn(self, share: Share, end: float) -> None:
         before = len(self.ledger.new)

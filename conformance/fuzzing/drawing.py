@@ -82,7 +82,7 @@ def drawn_cases(
         hypothesis.reject()
 
 
-_SUMS: tuple[Fields, ...] = ({}, {"accumulation": "float32"})
+_SUMS: tuple[Fields, ...] = ({}, *[{"accumulation": "float32"}] * 2)
 _THIRD = st.sampled_from((False, False, True))
 
 
@@ -172,7 +172,7 @@ def _themes(request: Request) -> Sequence[str]:
     if not dtype.name.startswith("uint") and not dtype.complex:
         themes += ["negative"]
     if dtype.floating:
-        themes += ["real"] * (3 if dtype.precision > 16 else 6)
+        themes += ["real"] * (3 if dtype.precision > 16 else 12)
     else:
         themes += ["wide"] * 2
     if dtype.name in FLOATS:

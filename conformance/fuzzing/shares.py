@@ -14,7 +14,7 @@ from conformance.fuzzing.findings import Finding
 from conformance.fuzzing.ledger import Ledger
 from conformance.fuzzing.outcomes import Guarded
 from conformance.fuzzing.pairs import Pair
-from conformance.fuzzing.shrinking import SECONDS, Run, same, shrunk
+from conformance.fuzzing.shrinking import Run, same, shrunk
 from conformance.fuzzing.stream import Drawn, Stream
 from conformance.judge import RequestUnit
 from conformance.known import Known, Registry
@@ -94,7 +94,7 @@ class Share:
 
     def shrink(self, finding: Finding) -> None:
         """Note the smallest case that has a finding's cause."""
-        case, record = shrunk(finding, self._once(finding.target), lambda: False, SECONDS)
+        case, record = shrunk(finding, self._once(finding.target))
         others = [target for target in self.targets if target != finding.target]
         if record.raw in FAULTS:
             others = [target for target in others if target.api != finding.api][:1]

@@ -13,35 +13,29 @@ from conformance.fuzzing.outcomes import Guarded, beyond, key, unexpected
 from conformance.records import Record
 from conformance.repro.choice import FAULT_TRIES
 
-SECONDS = 40.0
+SECONDS = 30.0
 Run = Callable[[Case], Guarded]
 
 
-def shrunk(
-    finding: Finding, run: Run, stopped: Callable[[], bool], seconds: float = SECONDS
-) -> tuple[Case, Record]:
+def shrunk(finding: Finding, run: Run, seconds: float = SECONDS) -> tuple[Case, Record]:
     """The smallest case found that has the finding's cause on its target, and its outcome there.
 
-    ``run`` runs a case; the search ends early when ``stopped`` says so.
+    ``run`` runs a case. Gradients are computed only where the finding is one of them.
     """
     end = time.monotonic() + seconds
-    best: tuple[Case, Record] = finding.case, finding.record
+    forward = finding.record.check == "forward"
 
     def holds(case: Case) -> bool:
-        nonlocal best
-        if stopped() or time.monotonic() > end:
+        if time.monotonic() > end:
             return False
+        fields = case.fields.model_copy(update={"vjp": False}) if forward else case.fields
         # What is kept by a case's id must not be another case's.
-        named = digested(case.fields)
-        found = smaller(finding, run(named))
-        if found is None:
-            return False
-        best = named, found
-        return True
+        return smaller(finding, run(digested(fields))) is not None
 
     tries = FAULT_TRIES.get(finding.record.raw, minimize.TRIES)
-    minimize.minimize(finding.case, holds, tries)
-    return best
+    case = digested(minimize.minimize(finding.case, holds, tries).fields)
+    record = smaller(finding, run(case))
+    return (finding.case, finding.record) if record is None else (case, record)
 
 
 def same(finding: Finding, unit: Guarded) -> Iterator[Record]:
