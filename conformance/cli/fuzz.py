@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import secrets
 import sys
@@ -16,7 +15,10 @@ from conformance import content, describe, discovery
 from conformance.cli.group import (
     BACKENDS,
     INTERRUPTED,
+    JOBS,
+    MEMORY_LIMIT,
     SELECTION,
+    TIME_LIMIT,
     UNEXPECTED,
     console_for_tables,
     main,
@@ -59,9 +61,7 @@ class Span(click.ParamType[int]):
               "gives; others each time if none.")  # fmt: skip
 @click.option("--op", "ops", multiple=True, metavar="NAME", help="Only cases of this operator.")
 @click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only cases of this dtype.")
-@click.option(
-    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Workers side by side."
-)
+@JOBS
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -69,20 +69,8 @@ class Span(click.ParamType[int]):
     show_default=True,
     help="Where findings are kept; a later campaign goes on from there.",
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(0.1),
-    default=30.0,
-    show_default=True,
-    help="Seconds that one case may take.",
-)
-@click.option(
-    "--memory-limit",
-    type=click.IntRange(64),
-    default=Limits.memory // 2**20,
-    show_default=True,
-    help="MiB that a worker may use.",
-)
+@TIME_LIMIT
+@MEMORY_LIMIT
 def fuzz(
     backends: tuple[str, ...],
     backend_dirs: tuple[Path, ...],

@@ -130,6 +130,16 @@ SELECTION = [
 ]
 
 
+JOBS = click.option(
+    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Workers side by side."
+)
+MEMORY_LIMIT = click.option(
+    "--memory-limit",
+    type=click.IntRange(64),
+    default=Limits.memory // 2**20,
+    show_default=True,
+    help="MiB that a worker may use.",
+)
 TIME_LIMIT = click.option(
     "--time-limit",
     type=click.FloatRange(0.1),

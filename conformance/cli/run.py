@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +28,8 @@ from conformance.cases import Case
 from conformance.cli.group import (
     BACKENDS,
     INTERRUPTED,
+    JOBS,
+    MEMORY_LIMIT,
     PATHS,
     SELECTION,
     TIME_LIMIT,
@@ -47,9 +48,7 @@ from conformance.supervisor import Limits
 @main.command()
 @PATHS
 @with_options([*BACKENDS, *SELECTION])
-@click.option(
-    "--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="Workers side by side."
-)
+@JOBS
 @click.option("--threads", type=click.IntRange(1), default=1, help="Threads of each worker.")
 @click.option(
     "--out",
@@ -71,13 +70,7 @@ from conformance.supervisor import Limits
     help="Balance the shards by the times in this results file, the same for all of them.",
 )
 @TIME_LIMIT
-@click.option(
-    "--memory-limit",
-    type=click.IntRange(64),
-    default=Limits.memory // 2**20,
-    show_default=True,
-    help="MiB that a worker may use.",
-)
+@MEMORY_LIMIT
 @click.option(
     "--require-backends", is_flag=True, help="A backend or mode that does not run is an error."
 )
