@@ -12,13 +12,14 @@ from conformance.cases import Case
 from conformance.discovery import Backend, Target
 from conformance.fuzzing.findings import Finding
 from conformance.fuzzing.ledger import Ledger
-from conformance.fuzzing.outcomes import Guarded
+from conformance.fuzzing.outcomes import SUITE, Guarded
 from conformance.fuzzing.pairs import Pair
+from conformance.fuzzing.proposing import learned
 from conformance.fuzzing.shrinking import Run, same, shrunk
 from conformance.fuzzing.stream import Drawn, Stream
 from conformance.judge import RequestUnit
 from conformance.known import Known, Registry
-from conformance.predicates import Facts
+from conformance.predicates import Facts, When
 from conformance.records import Record
 from conformance.runner import run_units
 from conformance.supervisor import Broken
@@ -56,6 +57,7 @@ class Share:
     version: str = ""
     _registry: Registry = field(default_factory=lambda: Registry(""))
     _deadly: Mapping[Target, tuple[Known, ...]] = field(default_factory=dict)
+    _fatal: dict[int, tuple[set[str], When]] = field(default_factory=dict)
     _replayed: bool = False
 
     @property
@@ -167,6 +169,8 @@ class Share:
         for unit in self._ran(self.targets[0], next_unit):
             fresh += self.ledger.take(unit)
             self._count(unit)
+            if any(record.raw in FAULTS for record in unit.records):
+                self._learn()
         self.running += time.monotonic() - begun
         return fresh
 
@@ -193,9 +197,23 @@ class Share:
 
     def _kills(self, facts: Facts, target: Target) -> bool:
         """Whether a case is known to end the process, so that a restart would tell nothing new."""
-        return any(
-            predicates.holds(known.entry.when, facts, target.api) for known in self._deadly[target]
-        )
+        known = [known.entry.when for known in self._deadly[target]]
+        found = [when for apis, when in self._fatal.values() if target.api in apis]
+        return any(predicates.holds(when, facts, target.api) for when in (*known, *found))
+
+    def _learn(self) -> None:
+        """Note of which cases it is clear by now that they end the process.
+
+        A cause that was met twice is enough, where its cases can be told from those that pass.
+        """
+        for finding in self.ledger.findings:
+            fatal = finding.backend == self.backend.name and finding.record.raw in FAULTS
+            if not fatal or finding.count < 2 or finding.key.startswith(SUITE):
+                continue
+            passing = list(self.passes(finding))
+            when = When.model_validate(dict(learned(finding.failing, passing)))
+            if passing and not any(predicates.holds(when, facts) for facts in passing):
+                self._fatal[finding.number] = finding.apis, when
 
     def _unit(self, case: Case, facts: Facts, target: Target) -> Guarded:
         workers = self.workers
