@@ -8,17 +8,20 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import explanation, history, oracle, report, suite
+from benchmarks import explanation, history, oracle, report, rerun, suite
 from benchmarks.suite import Row
 
-PARTS = ("suite", "workers", "collection", "oracle", "explanation", "history", "report")
+PARTS = (
+    "suite", "workers", "rerun", "collection", "oracle", "explanation", "history", "report",
+)  # fmt: skip
 
 
 @click.command()
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Only this part.")
 @click.option("--cases", default=1000, show_default=True, help="Generated convolutions.")
 @click.option("--items", default=20_000, show_default=True, help="Collected pytest items.")
-def main(only: tuple[str, ...], cases: int, items: int) -> None:
+@click.option("--rerun", "expression", default="", help="Of the rerun only these cases, as -k.")
+def main(only: tuple[str, ...], cases: int, items: int, expression: str) -> None:
     """Measure the suite; exit with 1 where a limit is not kept."""
     chosen = only or PARTS
     rows: list[Row] = []
@@ -31,6 +34,8 @@ def main(only: tuple[str, ...], cases: int, items: int) -> None:
         rows.append(Row("oracle's peak memory", result.peak / 2**20, 1536, "MiB", what))
     if "workers" in chosen:
         rows.append(suite.two_workers(max(cases // 4, 1)))
+    if "rerun" in chosen:
+        rows += rerun.measure(expression)
     if "collection" in chosen:
         rows.append(suite.collection(items))
     if "explanation" in chosen:

@@ -52,7 +52,7 @@ def against_bare_loops(count: int) -> list[Row]:
             python = pythons[name]
             if python is None:
                 raise SystemExit(f"{name} is missing; provision it with: tox -e {name} --notest")
-            bare[name] = _wall([python, str(BARE), name, str(plain)])
+            bare[name] = wall([python, str(BARE), name, str(plain)])
         torch = _suite(cases, folder, ["torch"], jobs=1)
         everything = _suite(cases, folder, list(TARGETS), jobs=1)
     total = sum(bare.values())
@@ -101,10 +101,10 @@ def _suite(cases: Path, folder: str, backends: list[str], jobs: int) -> float:
     command += ["--jobs", str(jobs), "--out", folder]
     for name in backends:
         command += ["--backend", name]
-    return _wall(command, cores=2 if jobs > 1 else 1)
+    return wall(command, cores=2 if jobs > 1 else 1)
 
 
-def _wall(command: list[str], cores: int = 1) -> float:
+def wall(command: list[str], cores: int = 1) -> float:
     """Wall of a process and all its children, which share that many cores."""
     environment = {**os.environ, **SINGLE}
     environment.pop("JAX_COMPILATION_CACHE_DIR", None)
