@@ -119,6 +119,9 @@ class Campaign:
 
     def file(self, backend: Backend) -> None:
         """Write the case files of a backend's findings, and the entries that they would have."""
+        there = {finding.number for finding in self.ledger.findings}
+        for number in self.files.keys() - there:
+            self._clear(self.files.pop(number))
         proposals: list[tuple[Finding, Proposal]] = []
         for finding in self.ledger.findings:
             if finding.backend != backend.name or finding.state in ("gone", "registered"):
@@ -136,7 +139,15 @@ class Campaign:
     def _file(self, finding: Finding) -> None:
         version = self.plan.interpreters[finding.backend].version
         told = f"{finding.sentence}\nFound by conformance fuzz: {finding.target}, {version}"
-        self.files[finding.number] = filing.file_case(self.plan.out, finding, told)
+        path = filing.file_case(self.plan.out, finding, told)
+        before = self.files.get(finding.number)
+        self.files[finding.number] = path
+        self._clear(before)
+
+    def _clear(self, path: Path | None) -> None:
+        """Remove a case file that was written and is no finding's any more."""
+        if path is not None and path not in self.files.values():
+            path.unlink(missing_ok=True)
 
     def repro(self, finding: Finding) -> str:
         """The command that shows a finding."""
