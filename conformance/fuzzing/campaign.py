@@ -13,6 +13,7 @@ from conformance.fuzzing import filing, journal
 from conformance.fuzzing.findings import Finding
 from conformance.fuzzing.journal import Journal, Line
 from conformance.fuzzing.ledger import Ledger
+from conformance.fuzzing.outcomes import SUITE
 from conformance.fuzzing.proposing import Proposal, proposal
 from conformance.fuzzing.shares import Share
 from conformance.fuzzing.stream import Stream
@@ -118,11 +119,16 @@ class Campaign:
 
     def file(self, backend: Backend) -> None:
         """Write the case files of a backend's findings, and the entries that they would have."""
+        there = {finding.number for finding in self.ledger.findings}
+        for number in self.files.keys() - there:
+            self._clear(self.files.pop(number))
         proposals: list[tuple[Finding, Proposal]] = []
         for finding in self.ledger.findings:
             if finding.backend != backend.name or finding.state in ("gone", "registered"):
                 continue
             self._file(finding)
+            if finding.key.startswith(SUITE):
+                continue
             evidence = self.repro(finding)
             shares = [share for share in self.shares if share.backend is backend]
             passing = [facts for share in shares for facts in share.passes(finding)]
@@ -133,7 +139,15 @@ class Campaign:
     def _file(self, finding: Finding) -> None:
         version = self.plan.interpreters[finding.backend].version
         told = f"{finding.sentence}\nFound by conformance fuzz: {finding.target}, {version}"
-        self.files[finding.number] = filing.file_case(self.plan.out, finding, told)
+        path = filing.file_case(self.plan.out, finding, told)
+        before = self.files.get(finding.number)
+        self.files[finding.number] = path
+        self._clear(before)
+
+    def _clear(self, path: Path | None) -> None:
+        """Remove a case file that was written and is no finding's any more."""
+        if path is not None and path not in self.files.values():
+            path.unlink(missing_ok=True)
 
     def repro(self, finding: Finding) -> str:
         """The command that shows a finding."""

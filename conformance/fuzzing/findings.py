@@ -98,6 +98,9 @@ class Finding:
             "key": self.key,
             "names": sorted(self.names),
             "apis": sorted(self.apis),
+            "modes": sorted(self.modes),
+            "forms": sorted(self.forms),
+            "checks": sorted(self.checks),
             "case": cases.written(self.case),
             "record": records.record_json(self.record),
         }
@@ -117,6 +120,7 @@ def restored(fields: Line, shrunk: bool) -> Finding:
         frozenset(fields["names"]), case, record, shrunk, "earlier",
     )  # fmt: skip
     finding.met(record, predicates.facts(case))
-    finding.apis |= set(fields["apis"])
+    for name in ("apis", "modes", "forms", "checks"):
+        getattr(finding, name).update(fields.get(name, ()))
     finding.count = 0
     return finding

@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from conformance import grouping, inquiry, words
 from conformance.cases import Case
 from conformance.discovery import Target
@@ -171,7 +173,8 @@ def others(unit: Guarded, evidence: Evidence) -> Sequence[str]:
     if question is None:
         return ()
     if evidence.found:
-        return sorted({edit.cause for edit in fitting(question)})
+        with np.errstate(all="ignore"):
+            return sorted({edit.cause for edit in fitting(question)})
     nothing = question.empty or 0 in question.request.output_shape
     if nothing and question.name == "y" and evidence.outcome == "wrong-shape":
         return sorted(of_shape(question.request, question.observed.shape))

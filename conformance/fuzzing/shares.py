@@ -15,7 +15,7 @@ from conformance.fuzzing.ledger import Ledger
 from conformance.fuzzing.outcomes import SUITE, Guarded
 from conformance.fuzzing.pairs import Pair
 from conformance.fuzzing.proposing import learned
-from conformance.fuzzing.shrinking import Run, same, shrunk
+from conformance.fuzzing.shrinking import Run, kin, same, shrunk
 from conformance.fuzzing.stream import Drawn, Stream
 from conformance.judge import RequestUnit
 from conformance.known import Known, Registry
@@ -97,11 +97,11 @@ class Share:
     def shrink(self, finding: Finding) -> None:
         """Note the smallest case that has a finding's cause."""
         case, record = shrunk(finding, self._once(finding.target))
-        others = [target for target in self.targets if target != finding.target]
+        targets = list(self.targets)
         if record.raw in FAULTS:
-            others = [target for target in others if target.api != finding.api][:1]
-        units_there = [self._once(target)(case) for target in others]
-        also = [found for unit in units_there for found in same(finding, unit)]
+            targets = [target for target in targets if target.api != finding.api][:1]
+        units_there = [self._once(target)(case) for target in targets]
+        also = [found for unit in units_there for found in kin(finding, unit)]
         self.ledger.shrink(finding, case, record, also)
 
     def _load(self) -> float:

@@ -52,6 +52,15 @@ def same(finding: Finding, unit: Guarded) -> Iterator[Record]:
     yield from sorted(found, key=lambda record: (record.check, record.form) != about)
 
 
+def kin(finding: Finding, unit: Guarded) -> list[Record]:
+    """All unexpected outcomes of a unit that have the finding's name, gradients beside them too."""
+    return [
+        record
+        for record in unit.records
+        if record.unexpected and record.raw != "pass" and key(unit.case, record) == finding.key
+    ]
+
+
 def smaller(finding: Finding, unit: Guarded) -> Record | None:
     """The outcome of a unit that can stand for a finding: of the same form and check."""
     found = next(same(finding, unit), None)
