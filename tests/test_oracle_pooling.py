@@ -136,6 +136,12 @@ class TestNorm:
         request = pool("lp_pool", x.shape, 2, 2, norm=1.0)
         assert_array_equal(oracle.forward(request, x)[0, 0], [np.nan, np.inf])
 
+    def test_infinity_in_no_window_has_no_gradient(self) -> None:
+        x = planes([3, 4, -np.inf])
+        request = pool("lp_pool", x.shape, 2, 2)
+        [dx] = oracle.vjp(request, np.ones((1, 1, 1)), x)
+        assert_allclose(dx[0, 0], [0.6, 0.8, 0], rtol=1e-15)
+
 
 CONTENDED = ("max_pool", "adaptive_max_pool", "global_max_pool")
 

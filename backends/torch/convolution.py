@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from conformance import geometry
 from conformance.adapter import Api, Lowering, Program, Unsupported, parameters
 from conformance.dtypes import DTYPES
 from conformance.geometry import Pair
-from conformance.request import Conv, ConvTranspose, Padding, Request
-from conformance.source import given, literal, source
+from conformance.request import Conv, ConvTranspose, Padding, Request, input_shapes
+from conformance.source import given, literal, positive, source
 
 IMPORTS = {
     "torch": "import torch",
@@ -88,36 +89,40 @@ class Convolutions(Api):
         options = {**strides(r), "groups": r.groups if r.groups > 1 else None}
         native = self.padded(r, r, options)
         pad = r.padding
-        if r.channels == 0 and r.groups == 1:
-            return Lowering(native, self._with_channel(r, options))
+        if empty := _emptied(r):
+            return Lowering(native, empty)
+        if r.channels == 0:
+            return Lowering(native, self._with_channels(r, options))
         if pad.word == "same" and pad.symmetric and pad.mode == "zeros":
             padding = given(pad.symmetric, 0)
             return lowering(native, self.recipe(r, {"padding": padding, **options}))
         lines = [] if pad.none else [pad_line(pad.pairs, pad.mode)]
         return lowering(native, self.recipe(r, options, lines))
 
-    def _with_channel(self, r: Conv, options: Options) -> Program:
-        """A convolution of no channels as one of a channel of zeros."""
+    def _with_channels(self, r: Conv, options: Options) -> Program:
+        """A convolution of no channels as one of a channel of zeros for each group."""
         channel = (0, 0) * r.rank + (0, 1)
-        pads = literal((*flat(r.padding.pairs), 0, 1))
+        pads = literal((*flat(r.padding.pairs), 0, r.groups))
         lines = [f"x = F.pad(x, {pads})", f"w = F.pad(w, {literal(channel)})"]
-        operand = replace(r, input_shape=(r.input_shape[0], 1, *r.spatial))
+        operand = replace(r, input_shape=(r.input_shape[0], r.groups, *r.spatial))
         return self.program(r, options, lines, operand=operand)
 
     def conv_transpose(self, r: ConvTranspose) -> Lowering:
         options = {**strides(r), "groups": r.groups if r.groups > 1 else None}
         native = self.padded(r, r, {**self.extent(r), **options})
+        if empty := _emptied(r):
+            return Lowering(native, empty)
         margins = tuple(
             (-low, rest - high) for (low, high), rest in zip(r.padding.pairs, r.output_padding)
         )
-        crop = f"F.pad({{y}}, {literal(flat(margins))})" if any(flat(margins)) else "{y}"
+        crop = _margins(r, margins)
         lines, plain = [], r
-        if r.channels == 0 and r.groups == 1:
-            # Of no channels as of one of zeros.
-            channel = (0, 0) * r.rank + (0, 1)
-            lines = [f"x = F.pad(x, {channel})", f"w = F.pad(w, {(0, 0, *channel)})"]
-            plain = replace(r, input_shape=(r.input_shape[0], 1, *r.spatial))
-            plain = replace(plain, kernel_shape=(1, *r.kernel_shape[1:]))
+        if r.channels == 0:
+            # Of no channels as of one of zeros for each group.
+            channels = (0, 0) * r.rank + (0, r.groups)
+            lines = [f"x = F.pad(x, {channels})", f"w = F.pad(w, {(0, 0, *channels)})"]
+            plain = replace(r, input_shape=(r.input_shape[0], r.groups, *r.spatial))
+            plain = replace(plain, kernel_shape=(r.groups, *r.kernel_shape[1:]))
         if not r.bias or max(flat(margins)) <= 0:
             return lowering(native, self.recipe(r, options, lines, crop, plain))
         plain = replace(plain, bias=False)
@@ -128,6 +133,28 @@ class Convolutions(Api):
 def lowering(native: Program | Unsupported, emulated: Program | None) -> Lowering:
     """Both programs, the recipe only where it differs."""
     return Lowering(native, None if emulated == native else emulated)
+
+
+def _emptied(r: Conv | ConvTranspose) -> Program | None:
+    """An operand without elements in the shape of an output without."""
+    operand = next((x for x, shape in input_shapes(r).items() if 0 in shape), None)
+    if operand is None or 0 not in r.output_shape:
+        return None
+    sizes = ", ".join(map(str, r.output_shape[1:]))
+    cast = f".to(torch.{r.result_dtype})" if r.dtype_of(operand) != r.result_dtype else ""
+    return source(r, IMPORTS, f"{operand}.reshape(*x.shape[:-{r.rank + 1}], {sizes}){cast}")
+
+
+def _margins(r: ConvTranspose, pairs: Sequence[Pair]) -> str:
+    """Padding and cropping of ``{y}``: at once, unless more is cropped than there is before it."""
+    if not any(flat(pairs)):
+        return "{y}"
+    spans = (geometry.effective_window(k, d) for k, d in zip(r.window, r.dilation))
+    sizes = ((n - 1) * step + span for n, step, span in zip(r.spatial, r.stride, spans))
+    if all(-min(pair) <= size for pair, size in zip(pairs, sizes)):
+        return f"F.pad({{y}}, {literal(flat(pairs))})"
+    crop = tuple((min(low, 0), min(high, 0)) for low, high in pairs)
+    return f"F.pad(F.pad({{y}}, {literal(flat(positive(pairs)))}), {literal(flat(crop))})"
 
 
 def strides(r: Request) -> Options:

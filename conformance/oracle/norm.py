@@ -18,11 +18,16 @@ def norm(request: Pool, x: Array) -> Array:
 
 
 def norm_vjp(request: Pool, cotangent: Array, x: Array) -> Array:
-    """Gradient of `norm`: ``sign(x) |x|^(p-1) / y^(p-1)`` of each share, and 0 where y is 0."""
+    """Gradient of `norm`: ``sign(x) |x|^(p-1) / y^(p-1)`` of each share, and 0 where y is 0.
+
+    What is in no window has the gradient 0, infinity as well.
+    """
     y = norm(request, x)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(y == 0, 0, cotangent / y ** (request.norm - 1))
         slope = np.where(x == 0, 0, np.sign(x) * np.abs(x) ** (request.norm - 1))
+    windows = pooling.pool_vjp(_summing(request), np.ones_like(share), np.zeros_like(x))
+    slope = np.where(windows == 0, 0, slope)
     return slope * pooling.pool_vjp(_summing(request), share, x)
 
 
