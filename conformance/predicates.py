@@ -97,6 +97,9 @@ class When(Model):
     uneven_windows: bool | None = Field(
         None, description="whether an adaptive pooling's windows differ in size or overlap"
     )
+    whole_axis: bool | None = Field(
+        None, description="whether an adaptive pooling has one position, or one element, on an axis"
+    )
     unbatched: bool | None = None
     view: Union[View, list[View], None] = Field(
         None, description="the axis on which the input is a part of a longer array"
@@ -171,6 +174,9 @@ def _facts(case: Case) -> Facts:
         "uneven_windows": isinstance(r, Pool)
         and r.output_size is not None
         and any(n % m for n, m in zip(r.spatial, r.output_size)),
+        "whole_axis": isinstance(r, Pool)
+        and r.output_size is not None
+        and 1 in (*r.spatial, *r.output_size),
         "unbatched": r.unbatched,
         "view": case.fields.view,
         "sized": isinstance(r, ConvTranspose) and r.sized,

@@ -7,6 +7,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -237,3 +238,22 @@ def test_nan_that_is_elsewhere_is_told_apart(wrong: float, key: str) -> None:
     assert found is not None
     assert found.key == f"unexplained: {key}"
     assert "1 of 7 values" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("op", "options", "key"),
+    [
+        ("lp_pool", {"window": 1, "norm": 1, "stride": 2}, "subnormals-flushed"),
+        ("lp_pool", {"window": 1, "norm": 2}, "sums-out-of-range"),
+        ("avg_pool", {"window": 1}, "subnormals-flushed"),
+        ("conv", {"kernel": (1, 1, 1)}, "subnormals-flushed"),
+    ],
+)
+def test_zero_for_a_subnormal_number_is_no_other_accident(
+    op: str, options: dict[str, Any], key: str
+) -> None:
+    request = make_request(op, (1, 1, 1), **options)
+    x = np.full((1, 1, 1), 3e-39, np.float32)
+    arrays = (x,) if isinstance(request, Pool) else (x, np.ones((1, 1, 1), np.float32))
+    found = explain(np.zeros((1, 1, 1), np.float32), request, arrays)
+    assert found is not None and found.key == key

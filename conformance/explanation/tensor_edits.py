@@ -118,12 +118,12 @@ def number_edits(request: Request, name: str) -> Iterator[Edit]:
         for what in ("inputs",) if indices else ("inputs", "outputs", "all"):
             where = "" if what == "all" else f" in its {what}"
             yield Edit("subnormals-flushed", (Change("subnormals", what),),
-                       f"subnormal numbers{where} flushed to zero", "", 1.6)  # fmt: skip
+                       f"subnormal numbers{where} flushed to zero", "", 0.75)  # fmt: skip
         if isinstance(request, Pool) and request.kind != "max":
             summed = "powers and their sums" if request.kind == "lp" else "sums"
             yield Edit("sums-out-of-range", (Change("range", "storage"),),
                        f"{summed} in {request.dtype}, beyond its range",
-                       "the result itself is within it", 0.9)  # fmt: skip
+                       "the result itself is within it", 0.7)  # fmt: skip
     elif not indices:
         yield Edit("integer-saturates", (Change("saturates", dtype.name),),
                    f"sums clipped at the limits of {dtype.name}", "instead of wrapped",
