@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import math
 import operator
 import re
 from collections.abc import Mapping
@@ -116,6 +115,7 @@ class When(Model):
         None, description="whether the kernel's dtype gives the output another than the input's"
     )
     special: bool | None = Field(None, description="whether the data hold NaN or infinities")
+    nan: bool | None = Field(None, description="whether the data hold NaN")
     law: Union[LawName, list[LawName], None] = None
     tag: Union[Names, None] = None
     spelled_padding: Union[PaddingFact, list[PaddingFact], None] = Field(
@@ -189,7 +189,8 @@ def _facts(case: Case) -> Facts:
         "empty": 0 in r.output_shape,
         "mixed": not isinstance(r, Pool) and r.mixed,
         "promoted": not isinstance(r, Pool) and r.result_dtype != r.dtype,
-        "special": _special(case),
+        "special": _meets(case, "nan", "inf"),
+        "nan": _meets(case, "nan"),
         "law": case.fields.law,
         "checks": _checks(case),
         "tag": tuple(case.fields.tags),
@@ -247,14 +248,10 @@ def _overhang(request: Pool) -> bool:
     )
 
 
-def _special(case: Case) -> bool:
+def _meets(case: Case, *words: str) -> bool:
     for tensor in case.inputs:
         spec = tensor.spec
-        numbers = [element.to for element in spec.set]
-        numbers += [] if spec.constant is None else [spec.constant]
-        if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
-            return True
-        text = "" if spec.values is None else str(spec.values)
-        if "nan" in text or "inf" in text:
+        numbers = [spec.constant, spec.values, *(element.to for element in spec.set)]
+        if any(word in str(number) for number in numbers for word in words):
             return True
     return False

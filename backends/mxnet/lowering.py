@@ -95,9 +95,7 @@ class MXNetApi(Api):
             return Lowering(sizes, self._as_convolution(r))
         if missing:
             return Lowering(native, self._as_convolution(r))
-        margins = tuple(
-            (-low, rest - high) for (low, high), rest in zip(r.padding.pairs, r.output_padding)
-        )
+        margins = _margins(r)
         if not any(low or high for low, high in margins):
             return Lowering(native)
         after = self.margins("y", margins)
@@ -177,6 +175,24 @@ class MXNetApi(Api):
             for axis, (size, pair) in enumerate(zip(r.spatial, r.padding.pairs), 2)
             if pair != (0, 0)
         ]
+
+
+def _margins(r: ConvTranspose) -> tuple[Pair, ...]:
+    """What is added to all of the output, and cropped: never more than there is.
+
+    A crop that reaches beyond the end takes away from what is added there.
+    """
+    margins = []
+    axes = zip(r.spatial, r.stride, r.window, r.dilation, r.padding.pairs, r.output_padding)
+    for size, stride, window, dilation, (low, high), rest in axes:
+        whole = max((size - 1) * stride + effective_window(window, dilation), 0)
+        before, after = -low, rest - high
+        if -before > whole:
+            before, after = -whole, after + before + whole
+        elif -after > whole:
+            before, after = before + after + whole, -whole
+        margins.append((before, after))
+    return tuple(margins)
 
 
 def widened(r: Request, lines: Sequence[str]) -> list[str]:

@@ -243,5 +243,7 @@ def _shifts(r: Pool, name: str = "x") -> Iterator[str]:
         if window == stride == 1:
             continue
         steps = f"{window}" if dilation == 1 else f"0, {window * dilation}, {dilation}"
-        part = f"i : i + {(count - 1) * stride + 1}" + (f" : {stride}" if stride > 1 else "")
+        part = f"i : i + {max((count - 1) * stride + 1, 0)}" + (
+            f" : {stride}" if stride > 1 else ""
+        )
         yield f"{name}[{':, ' * axis}{part}] for i in range({steps})"

@@ -70,19 +70,20 @@ class Nodes:
 
     def then(self, operator: str, name: str, *others: str, **options: object) -> None:
         """Append a node that takes the last one's output, and other tensors."""
-        given = {key: value for key, value in options.items() if value is not None}
-        attributes = {key: literal(value) for key, value in given.items()}
         inputs = literal([self.last, *others])
-        self.add(Node(operator, inputs, literal([name]), attributes), name)
+        self.add(Node(operator, inputs, literal([name]), _said(options)), name)
 
     def add(self, node: Node, name: str) -> None:
         """Append a node; ``name`` is its output that the next one takes."""
         self.listed.append(node)
         self.last = name
 
-    def aside(self, operator: str, operand: str, name: str, *others: str) -> None:
+    def aside(
+        self, operator: str, operand: str, name: str, *others: str, **options: object
+    ) -> None:
         """Append a node that does not take the last one's output."""
-        self.listed.append(Node(operator, literal([operand, *others]), literal([name]), {}))
+        attributes = _said(options)
+        self.listed.append(Node(operator, literal([operand, *others]), literal([name]), attributes))
 
     def cast(self, name: str, old: str, new: str) -> None:
         """Append a node that converts the last one's output, unless it has the type already."""
@@ -187,6 +188,11 @@ def _run(
     ]
     setup.append(OPTIONS)
     return source(r, IMPORTS, "\n".join(body), setup="\n".join(setup))
+
+
+def _said(options: Mapping[str, object]) -> dict[str, str]:
+    """The texts of the attributes that are given."""
+    return {key: literal(value) for key, value in options.items() if value is not None}
 
 
 def _renamed(outputs: str, name: str) -> str:

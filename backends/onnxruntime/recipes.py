@@ -30,7 +30,9 @@ POSITIONS, WINDOW = "pqr", "ijk"
 def conv(r: Conv) -> Program | None:
     """Padding first; where no kernel convolves, a contraction of windows."""
     nodes, mode = Nodes(), MODES[r.padding.mode]
-    if r.dtype not in KERNELS or 0 in (r.channels, *r.output_shape[2:]):
+    if r.channels == 0 or 0 in r.output_shape:
+        return _empty(nodes, r)
+    if r.dtype not in KERNELS:
         weights = _widened(nodes, r)
         nodes.pad(r.padding.pairs, mode=mode)
         slid = Pool(r.input_shape, r.padding, r.stride, r.dilation, r.dtype, r.window)
@@ -107,12 +109,13 @@ def _contracted(nodes: Nodes, r: Conv | ConvTranspose, weights: Sequence[str]) -
         group, (batch, *counts) = "g", (r.input_shape[0], *r.output_shape[2:])
         sizes = [size for pair in zip(counts, r.window) for size in pair]
         split = [batch, r.groups, r.channels // r.groups, *sizes]
-        zero = 1 if 0 in split else None
+        zero = 1 if 0 in (*split, *r.kernel_shape) else None
         split_to = nodes.constant("split", f"np.array({split})")
         nodes.then("Reshape", "groups", split_to, allowzero=zero)
         own, other = r.kernel_shape[:2]
         parts = [r.groups, own // r.groups, other, *r.window]
-        nodes.aside("Reshape", kernel, "w_groups", nodes.constant("parts", f"np.array({parts})"))
+        parts_to = nodes.constant("parts", f"np.array({parts})")
+        nodes.aside("Reshape", kernel, "w_groups", parts_to, allowzero=zero)
         kernel = "w_groups"
     mixed = "".join(map("".join, zip(positions, window)))
     channels = "oc" if isinstance(r, Conv) else "co"
@@ -128,12 +131,24 @@ def _contracted(nodes: Nodes, r: Conv | ConvTranspose, weights: Sequence[str]) -
     return program(r, nodes)
 
 
+def _empty(nodes: Nodes, r: Conv) -> Program:
+    """Sums of nothing: zeros, and the bias. Einsum ends the process where an operand is empty."""
+    nodes.last = nodes.constant("sums", f"np.zeros({literal(r.output_shape)}, {literal(r.dtype)})")
+    if r.bias:
+        _add_bias(nodes, r, "b")
+    return program(r, nodes)
+
+
 def _wide(r: Request) -> str:
     """The element type in which Einsum contracts: integers wrap when they are cast back."""
     return r.dtype if DTYPES[r.dtype].floating else "int64"
 
 
 def _add_bias(nodes: Nodes, r: Conv | ConvTranspose, bias: str) -> None:
-    shape = nodes.constant("per_channel", f"np.array({[-1, *(1,) * r.rank]})")
-    nodes.aside("Reshape", bias, "bias", shape)
+    sizes, zero = [-1, *(1,) * r.rank], None
+    if r.out_channels == 0:
+        # -1 is no number where there are no elements.
+        sizes[0], zero = 0, 1
+    shape = nodes.constant("per_channel", f"np.array({sizes})")
+    nodes.aside("Reshape", bias, "bias", shape, allowzero=zero)
     nodes.then("Add", "biased", "bias")
