@@ -53,8 +53,9 @@ class ChannelsLastPooling(ChannelsLastApi):
         setup, pool = self._maximum(rest)
         empty = beyond(r, r.padding.pairs) or (dilated(r) and not r.padding.none)
         if DTYPES[r.dtype].floating and empty:
-            # TensorFlow starts a maximum from the lowest finite number.
-            start = f"{self.functions['where']}(y <= {self.least(r)}, {literal(-math.inf)}, y)"
+            # TensorFlow starts a maximum from the lowest finite number. NaN is no such, and y comes
+            # first, as its dtype is what a number takes.
+            start = f"{self.functions['where']}(~(y <= {self.least(r)}), y, {literal(-math.inf)})"
             pool = [*pool[:-1], f"y = {pool[-1].removeprefix('return ')}", f"return {start}"]
         native = self._after(before, self.native(r))
         return self.lowering(r, native, (setup, [*lines, *pool]))
