@@ -34,7 +34,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """All tutorial and edge cases on everything."""
     out = tmp_path_factory.mktemp("run")
     command = [sys.executable, "-m", "conformance", "run", *PATHS, "--out", str(out)]
-    command += ["--require-backends"]
+    command += ["--tier", "full", "--require-backends"]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, timeout=900, check=False
     )
@@ -116,7 +116,8 @@ def test_a_mode_with_environment_variables_has_a_worker_of_its_own(run: Results)
 
 def test_pytest_gives_the_same_verdicts(run: Results, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-n", "2", *PATHS, "--require-backends"]
-    command += ["--conformance-out", str(tmp_path), "-p", "no:cacheprovider"]
+    command += ["--conformance-tier", "full", "--conformance-out", str(tmp_path)]
+    command += ["-p", "no:cacheprovider"]
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
     }
